@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config';
+
+// unit: pure and in-process, no program but this one. peers: adapters against the real programs
+// that are at hand. e2e: what crosses services and takes minutes.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{kit,services,dev,infra,talos,preseed,flux,manifests,tests}/**/*.test.ts'],
+          exclude: ['**/*.peer.test.ts', '**/*.e2e.test.ts', '**/node_modules/**'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'peers',
+          include: [
+            '{kit,services,dev,infra,talos,preseed,flux,manifests,tests}/**/*.peer.test.ts',
+          ],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['tests/**/*.e2e.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
