@@ -1,0 +1,48 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface Metrics {
+  readonly registry: Registry;
+  counter(name: string, help: string, labels?: string[]): Counter;
+  gauge(name: string, help: string, labels?: string[]): Gauge;
+  /** Buckets in the unit of the name, seconds by convention. */
+  histogram(name: string, help: string, labels?: string[], buckets?: number[]): Histogram;
+  /** Prometheus' text format, version 0.0.4. */
+  text(): Promise<string>;
+}
+
+/** A registry of one process: names are prefixed by the service, `ics_proxy_…`. */
+export function createMetrics(service: string): Metrics {
+  const registry = new Registry();
+  const prefix = service.replaceAll('-', '_') + '_';
+  const registers = [registry];
+  const process_ = new Gauge({
+    name: `${prefix}process_resident_memory_bytes`,
+    help: 'Resident memory of this process',
+    registers,
+    collect() {
+      this.set(process.memoryUsage().rss);
+    },
+  });
+  void process_;
+  new Gauge({
+    name: `${prefix}process_start_time_seconds`,
+    help: 'When this process started, in seconds since 1970',
+    registers,
+  }).set(Math.round(Date.now() / 1000 - process.uptime()));
+  return {
+    registry,
+    counter: (name, help, labelNames = []) =>
+      new Counter({ name: prefix + name, help, labelNames, registers }),
+    gauge: (name, help, labelNames = []) =>
+      new Gauge({ name: prefix + name, help, labelNames, registers }),
+    histogram: (name, help, labelNames = [], buckets) =>
+      new Histogram({
+        name: prefix + name,
+        help,
+        labelNames,
+        registers,
+        ...(buckets ? { buckets } : {}),
+      }),
+    text: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { AppError } from './errors.ts';
+import { readSecret } from './secret.ts';
+
+/** Small values that outlive the process. Keys are `a/b/c`, parts of `[A-Za-z0-9._-]`. */
+export interface State {
+  get(key: string): Promise<Uint8Array | undefined>;
+  /** Atomic: a reader and a crash see the old value or the new one, whole. */
+  set(key: string, value: Uint8Array | string): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Keys below `prefix/`, sorted. */
+  list(prefix: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** The `state` key of a config: a directory, or Redis/Valkey when there are replicas. */
+export function stateConfig() {
+  return z.union([
+    z.string().min(1).meta({ description: 'A directory, or a redis:// or rediss:// URL' }),
+    z.strictObject({
+      url: z.string().regex(/^rediss?:\/\//, 'must be a redis:// or rediss:// URL'),
+      passwordFile: z.string().optional(),
+      prefix: z.string().regex(/^[\w-]+$/).optional(),
+    }),
+  ]);
+}
+export type StateConfig = z.output<ReturnType<typeof stateConfig>>;
+
+/** Opens the state named by the config. Throws AppError `unavailable` when it cannot be written. */
+export async function openState(config: StateConfig): Promise<State> {
+  if (typeof config === 'string') {
+    if (!/^rediss?:\/\//.test(config)) return await openDirectory(config);
+    return await openRedis({ url: config });
+  }
+  return await openRedis(config);
+}
+
+const PART = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/;
+
+function checkKey(key: string): string {
+  if (key.length > 600 || !key.split('/').every((part) => PART.test(part))) {
+    throw new AppError('internal', 'Cannot use state key: a part is empty, too long or ill-formed');
+  }
+  return key;
+}
+
+/**
+ * A directory, one file a key: written to a temporary file, synced, renamed, and the folder synced,
+ * so that power loss leaves the old value or the new one.
+ */
+export async function openDirectory(root: string): Promise<State> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new AppError('unavailable', `Cannot open state directory ${root}`, { cause });
+  }
+  // Writes of one key follow one another; different keys go side by side.
+  const tails = new Map<string, Promise<unknown>>();
+  function inOrder<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const run = (tails.get(key) ?? Promise.resolve()).then(work, work);
+    const tail = run.catch(() => {}).finally(() => {
+      if (tails.get(key) === tail) tails.delete(key);
+    });
+    tails.set(key, tail);
+    return run;
+  }
+  async function write(key: string, value: Uint8Array | string): Promise<void> {
+    const path = join(root, checkKey(key));
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const temporary = `${path}.${randomBytes(6).toString('hex')}~`;
+    try {
+      const file = await open(temporary, 'wx', 0o600);
+      try {
+        await file.writeFile(value);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (cause) {
+      await rm(temporary, { force: true }).catch(() => {});
+      const reason = (cause as NodeJS.ErrnoException).code ?? 'failed';
+      throw new AppError('unavailable', `Cannot write state ${key}: ${reason}`, { cause });
+    }
+    await syncFolder(folder);
+  }
+  return {
+    async get(key) {
+      try {
+        return new Uint8Array(await readFile(join(root, checkKey(key))));
+      } catch (cause) {
+        if (isMissing(cause)) return undefined;
+        if (cause instanceof AppError) throw cause;
+        throw new AppError('unavailable', `Cannot read state ${key}`, { cause });
+      }
+    },
+    set: (key, value) => inOrder(key, () => write(key, value)),
+    delete: (key) =>
+      inOrder(key, () =>
+        unlink(join(root, checkKey(key))).catch((cause) => {
+          if (!isMissing(cause)) throw new AppError('unavailable', `Cannot delete state ${key}`);
+        })),
+    async list(prefix) {
+      const found: string[] = [];
+      await walk(root, checkKey(prefix), found);
+      return found.sort();
+    },
+    async close() {
+      await Promise.allSettled(tails.values());
+    },
+  };
+}
+
+async function walk(root: string, at: string, found: string[]): Promise<void> {
+  let entries;
+  try {
+    entries = await readdir(join(root, at), { withFileTypes: true });
+  } catch (cause) {
+    if (isMissing(cause)) return;
+    throw new AppError('unavailable', `Cannot list state ${at}`, { cause });
+  }
+  for (const entry of entries) {
+    if (entry.isDirectory()) await walk(root, `${at}/${entry.name}`, found);
+    else if (!entry.name.endsWith('~')) found.push(`${at}/${entry.name}`);
+  }
+}
+
+function isMissing(cause: unknown): boolean {
+  const code = (cause as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    // Not every platform lets a folder be opened; the rename itself is atomic all the same.
+  }
+}
+
+async function openRedis(
+  config: { url: string; passwordFile?: string | undefined; prefix?: string | undefined },
+): Promise<State> {
+  const { createStorage } = await import('unstorage');
+  const { default: redis } = await import('unstorage/drivers/redis');
+  const password = config.passwordFile
+    ? (await readSecret(config.passwordFile)).reveal()
+    : undefined;
+  const storage = createStorage({
+    driver: redis({
+      url: config.url,
+      base: config.prefix ?? 'hackspace',
+      connectTimeout: 5000,
+      commandTimeout: 5000,
+      maxRetriesPerRequest: 2,
+      ...(password === undefined ? {} : { password }),
+    }),
+  });
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      throw new AppError('unavailable', `Cannot ${what} in Redis`, { cause });
+    }
+  };
+  const name = (key: string) => checkKey(key).replaceAll('/', ':');
+  await attempt('read the state', () => storage.hasItem('probe'));
+  return {
+    async get(key) {
+      const value = await attempt(`read state ${key}`, () => storage.getItemRaw(name(key)));
+      if (value === null || value === undefined) return undefined;
+      return typeof value === 'string' ? new TextEncoder().encode(value) : new Uint8Array(value);
+    },
+    async set(key, value) {
+      const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
+      await attempt(`write state ${key}`, () => storage.setItemRaw(name(key), bytes));
+    },
+    delete: (key) => attempt(`delete state ${key}`, () => storage.removeItem(name(key))),
+    async list(prefix) {
+      const keys = await attempt(`list state ${prefix}`, () => storage.getKeys(name(prefix)));
+      return keys.map((key) => key.replaceAll(':', '/')).sort();
+    },
+    close: () => storage.dispose(),
+  };
+}
