@@ -1,0 +1,102 @@
+// One smoke body, three launchers: every service starts on Node, Deno and Bun, answers its surface, does
+// its own small job, and stops on SIGTERM with exit 0. `--json FILE` keeps the counts for CI.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Smoke, smokes } from './smokes.ts';
+
+const launchers: Record<string, string[]> = {
+  node: ['node'],
+  deno: ['deno', 'run', '--allow-all', '--quiet'],
+  bun: ['bun', '--bun'],
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function until(url: string, running: () => boolean): Promise<Response> {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline && running();) {
+    try {
+      return await fetch(url, { signal: AbortSignal.timeout(2000) });
+    } catch {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+  throw new Error(`no answer from ${url}`);
+}
+
+/** Runs one service on one runtime; throws with the reason and the service's last output. */
+async function smoke(runtime: string, service: Smoke): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'hackspace-smoke-'));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const config = join(folder, 'config.yaml');
+  await writeFile(config, await service.config({ folder, port, url }));
+  const [command, ...args] = launchers[runtime]!;
+  const started = performance.now();
+  const child = spawn(
+    resolve('node_modules/.bin', command!),
+    [...args, `services/${service.name}/main.ts`, '--config', config],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => output = (output + chunk).slice(-4000));
+  }
+  const exit = new Promise<string>((done) =>
+    child.on('exit', (code, signal) => done(signal ?? String(code)))
+  );
+  try {
+    const health = await until(`${url}/healthz`, () => child.exitCode === null);
+    const took = performance.now() - started;
+    if (health.status !== 200) throw new Error(`/healthz answered ${health.status}`);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    if (!metrics.includes('# TYPE')) throw new Error('/metrics is not in Prometheus’ format');
+    const openapi = await (await fetch(`${url}/openapi.json`)).json();
+    if (!openapi.openapi?.startsWith('3.1')) throw new Error('/openapi.json is not OpenAPI 3.1');
+    await service.check({ folder, port, url, runtime });
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const code = await exit;
+    clearTimeout(late);
+    if (code !== '0') throw new Error(`SIGTERM ended it with ${code} instead of 0`);
+    return took;
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw new Error(`${(error as Error).message}\n${output}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const { values } = parseArgs({ options: { json: { type: 'string' } } });
+let passed = 0, failed = 0;
+for (const service of smokes) {
+  if (!existsSync(`services/${service.name}/main.ts`)) continue;
+  for (const runtime of Object.keys(launchers)) {
+    try {
+      const ms = await smoke(runtime, service);
+      passed++;
+      process.stdout.write(
+        `ok   ${service.name} on ${runtime}, first answer ${ms.toFixed(0)} ms\n`,
+      );
+    } catch (error) {
+      failed++;
+      process.stdout.write(`FAIL ${service.name} on ${runtime}: ${(error as Error).message}\n`);
+    }
+  }
+}
+if (values.json) {
+  const report = { numPassedTests: passed, numFailedTests: failed, numPendingTests: 0 };
+  await writeFile(values.json, JSON.stringify(report));
+}
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
