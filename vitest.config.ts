@@ -19,6 +19,8 @@ export default defineConfig({
           include: [
             '{kit,services,dev,infra,talos,preseed,flux,manifests,tests}/**/*.peer.test.ts',
           ],
+          setupFiles: ['tests/peers/setup.ts'],
+          globalSetup: ['tests/peers/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
@@ -28,6 +30,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['tests/**/*.e2e.test.ts'],
+          setupFiles: ['tests/peers/setup.ts'],
+          globalSetup: ['tests/peers/global-setup.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

@@ -1,0 +1,9 @@
+/** Every peer, most needed first: the order in which `npm run peers` builds them. */
+import type { Peer } from './lib/peer.ts';
+import { openbao } from './openbao.ts';
+
+export const peers = {
+  openbao,
+} satisfies Record<string, Peer>;
+
+export type PeerName = keyof typeof peers;
