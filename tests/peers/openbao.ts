@@ -14,7 +14,7 @@ const version = versions.tools.openbao;
 
 const build = goBuild({
   name: 'openbao',
-  folder: here(import.meta, 'openbao'),
+  folder: here(import.meta, 'openbao/recipe'),
   package: 'github.com/openbao/openbao',
   binary: 'bao',
   defines: { 'github.com/openbao/openbao/version.fullVersion': version },

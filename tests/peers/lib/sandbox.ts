@@ -42,6 +42,8 @@ export interface Sandbox extends AsyncDisposable {
   readonly folder: string;
   port(): Promise<number>;
   spawn(name: string, command: string, args: string[], options?: SpawnOptions): Promise<Child>;
+  /** Writes down a container, so that a sweep removes it if this process is killed. */
+  ownContainer(id: string): void;
   /** Called, last first, when the sandbox ends, before its processes do. */
   onEnd(end: () => unknown): void;
   /** Ends it all; twice is once. */
@@ -59,10 +61,13 @@ export async function openSandbox(name: string): Promise<Sandbox> {
   const folders = join(stateFolder(), 'run');
   mkdirSync(folders, { recursive: true });
   const folder = mkdtempSync(join(folders, `${name}-`));
-  record(folder, []);
+  const containers: string[] = [];
+  const write = () =>
+    record(folder, children.map((each) => each.id).filter((id) => id !== undefined), containers);
   const children: Started[] = [];
   const ports: ReservedPort[] = [];
   const ends: (() => unknown)[] = [];
+  write();
   let ended: Promise<void> | undefined;
 
   const endAll = async () => {
@@ -92,12 +97,14 @@ export async function openSandbox(name: string): Promise<Sandbox> {
     },
     async spawn(childName, command, args, options = {}) {
       const log = join(logFolder(), `${folder.split('/').at(-1)}-${childName}.log`);
-      const child = new Started(childName, log, command, args, options, () => {
-        record(folder, children.map((each) => each.id).filter((id) => id !== undefined));
-      });
+      const child = new Started(childName, log, command, args, options, write);
       children.push(child);
       await child.start();
       return child;
+    },
+    ownContainer(id) {
+      containers.push(id);
+      write();
     },
     onEnd: (each) => void ends.push(each),
     end: () => (ended ??= endAll()),

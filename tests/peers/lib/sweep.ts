@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { dockerHost, removeContainers } from './engine.ts';
 import { isAlive, owners, type ProcessId, waitUntilGone } from './owner.ts';
 import { stateFolder } from './state.ts';
 
@@ -18,16 +19,21 @@ interface PidFile {
   /** Swept as soon as one of them is dead. */
   owners: ProcessId[];
   children: ProcessId[];
+  containers: string[];
+  /** The engine the containers are in. */
+  engine?: string;
 }
 
 const pidFolder = () => join(stateFolder(), 'pids');
 const fileOf = (folder: string) => join(pidFolder(), `${basename(folder)}.json`);
 
 /** Writes down a sandbox and its processes, atomically. */
-export function record(folder: string, children: ProcessId[]): void {
+export function record(folder: string, children: ProcessId[], containers: string[] = []): void {
   mkdirSync(pidFolder(), { recursive: true });
   const file = fileOf(folder);
-  const content: PidFile = { folder, owners: owners(), children };
+  const engine = containers.length > 0 ? dockerHost() : undefined;
+  const content: PidFile = { folder, owners: owners(), children, containers };
+  if (engine) content.engine = engine;
   writeFileSync(`${file}.${process.pid}`, JSON.stringify(content));
   renameSync(`${file}.${process.pid}`, file);
 }
@@ -53,6 +59,7 @@ export async function sweep(): Promise<Swept> {
     const file = join(pidFolder(), name);
     const left = read(file);
     if (!left || left.owners.every(isAlive)) continue;
+    removeContainers(left.engine, left.containers);
     for (const child of left.children.filter(isAlive)) {
       try {
         process.kill(-child.pid, 'SIGKILL');

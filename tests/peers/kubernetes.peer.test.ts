@@ -1,0 +1,104 @@
+import { Buffer } from 'node:buffer';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Kubernetes, startControlPlane, startKubernetes } from './kubernetes.ts';
+import { ask } from './lib/http.ts';
+import { needs } from './lib/needs.ts';
+
+/** TokenReview as the admin: does the API vouch for this token? */
+async function review(cluster: Kubernetes, token: string, audiences?: string[]) {
+  const spec = { token, ...(audiences ? { audiences } : {}) };
+  const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec };
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+  return (await cluster.call(path, { method: 'POST', body })).status;
+}
+
+needs('kubernetes')('Kubernetes, whichever there is', () => {
+  let cluster: Kubernetes;
+  beforeAll(async () => {
+    cluster = await startKubernetes();
+    process.stderr.write(`[peers] kubernetes: ${cluster.what}\n`);
+  });
+  afterAll(async () => await cluster?.stop());
+
+  test('TokenReview vouches for a token and its audience, not for another or a forged one', async () => {
+    await using ns = await cluster.createNamespace('review');
+    const token = await cluster.createToken(ns.name, 'default', { audiences: ['openbao'] });
+    const good = await review(cluster, token, ['openbao']);
+    expect(good.authenticated).toBe(true);
+    expect(good.user.username).toBe(`system:serviceaccount:${ns.name}:default`);
+    expect((await review(cluster, token, ['another'])).authenticated).not.toBe(true);
+
+    const [head, body, signature] = token.split('.') as [string, string, string];
+    const claims = JSON.parse(Buffer.from(body, 'base64url').toString());
+    claims.sub = 'system:serviceaccount:kube-system:admin';
+    const forged = [head, Buffer.from(JSON.stringify(claims)).toString('base64url'), signature];
+    expect((await review(cluster, forged.join('.'), ['openbao'])).authenticated).not.toBe(true);
+  });
+
+  test('RBAC binds: a ServiceAccount reads what its role says and nothing else', async () => {
+    await using ns = await cluster.createNamespace('rbac');
+    await cluster.kubectl([
+      '-n',
+      ns.name,
+      'create',
+      'role',
+      'r',
+      '--verb=list',
+      '--resource=configmaps',
+    ]);
+    const subject = `--serviceaccount=${ns.name}:default`;
+    await cluster.kubectl(['-n', ns.name, 'create', 'rolebinding', 'r', '--role=r', subject]);
+    const token = await cluster.createToken(ns.name, 'default');
+    const status = async (path: string) => (await cluster.ask(path, { token })).status;
+    expect(await status(`/api/v1/namespaces/${ns.name}/configmaps`)).toBe(200);
+    expect(await status(`/api/v1/namespaces/${ns.name}/secrets`)).toBe(403);
+    expect(await status('/api/v1/namespaces/default/configmaps')).toBe(403);
+  });
+
+  test('a field that no schema knows is refused by a server-side dry run', async () => {
+    const yaml = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: typo, namespace: default}
+spec:
+  replcias: 1
+  selector: {matchLabels: {a: b}}
+  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: none}]}}
+`;
+    const create = cluster.kubectl(
+      ['create', '--dry-run=server', '--validate=strict', '-f', '-'],
+      { stdin: yaml },
+    );
+    await expect(create).rejects.toThrow(/unknown field "spec.replcias"/);
+  });
+});
+
+needs('control-plane')('the built control plane', () => {
+  test('two at once, each with its issuer; a changed key ends all tokens signed before', async () => {
+    const issuer = 'https://upstream.test';
+    const [a, b] = await Promise.all([startControlPlane({ issuer }), startControlPlane()]);
+    await using _a = a, _b = b;
+    const token = await a.createToken('default', 'default', { audiences: ['openbao'] });
+    expect(JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()).iss).toBe(issuer);
+    expect((await review(a, token, ['openbao'])).authenticated).toBe(true);
+    expect((await review(b, token, ['openbao'])).authenticated).not.toBe(true);
+
+    const [before] = (await a.jwks()).keys;
+    await a.rotateTokenKey();
+    const [after] = (await a.jwks()).keys;
+    expect(after!.kid).not.toBe(before!.kid);
+    expect((await review(a, token, ['openbao'])).authenticated).not.toBe(true);
+  });
+
+  test('anonymous discovery only where it was asked for', async () => {
+    await using open = await startControlPlane({ anonymous: true, controllers: false });
+    const binding = 'system:service-account-issuer-discovery';
+    await open.kubectl([
+      ...['create', 'clusterrolebinding', 'discovery', `--clusterrole=${binding}`],
+      '--group=system:unauthenticated',
+    ]);
+    const path = '/.well-known/openid-configuration';
+    expect((await ask(open.server + path, { ca: open.ca })).status).toBe(200);
+    expect((await ask(`${open.server}/api/v1/secrets`, { ca: open.ca })).status).toBe(403);
+  });
+});
