@@ -16,6 +16,25 @@ export function k3sImageIsHere(): boolean {
   return imageIsHere(k3sImage());
 }
 
+/**
+ * What is used of @testcontainers/k3s. Its own types bring a second @types/node along, on which `deno check`
+ * then trips in files far from here; so the module is named at run time and described by hand.
+ */
+interface Testcontainers {
+  K3sContainer: new (image: string) => Starting;
+}
+interface Starting {
+  withLabels(labels: Record<string, string>): Starting;
+  withStartupTimeout(ms: number): Starting;
+  start(): Promise<Running>;
+}
+interface Running {
+  getId(): string;
+  getKubeConfig(): string;
+  stop(options: { remove: boolean; timeout: number }): Promise<unknown>;
+}
+const testcontainers: string = '@testcontainers/k3s';
+
 export async function startContainer(image = k3sImage()): Promise<Kubernetes> {
   const host = dockerHost();
   if (host) process.env.DOCKER_HOST ??= host;
@@ -23,7 +42,7 @@ export async function startContainer(image = k3sImage()): Promise<Kubernetes> {
   process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
   // Inside a container Testcontainers takes the bridge's gateway, a name the certificate does not bear.
   process.env.TESTCONTAINERS_HOST_OVERRIDE ??= '127.0.0.1';
-  const { K3sContainer } = await import('@testcontainers/k3s');
+  const { K3sContainer } = await import(testcontainers) as Testcontainers;
   const sandbox = await openSandbox('k3s');
   try {
     const container = await new K3sContainer(image)
