@@ -1,0 +1,80 @@
+import { html, raw } from 'hono/html';
+import type { Shell } from './model.ts';
+
+export type Html = ReturnType<typeof html>;
+
+export interface PageOptions {
+  title: string;
+  /** Seconds until the page loads itself again; only while something is pending. */
+  refresh?: number;
+  current?: 'home' | 'new' | 'admin';
+}
+
+/** The frame of every page. `content` is escaped where it was made, by hono/html. */
+export function layout(shell: Shell, options: PageOptions, content: Html): Html {
+  const { t, space, member } = shell;
+  const link = (href: string, key: PageOptions['current'], text: string) =>
+    html`<li><a href="${href}" ${
+      options.current === key ? raw('aria-current="page"') : ''
+    }>${text}</a></li>`;
+  return html`
+    <!doctype html>
+    <html lang="en">
+      <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="robots" content="noindex">
+    ${options.refresh ? html`<meta http-equiv="refresh" content="${options.refresh}">` : ''}
+    <title>${options.title} · ${space.name}</title>
+    <link rel="stylesheet" href="/assets/${shell.assets.css}.css">
+    <link rel="icon" href="data:,">
+    <script type="module" src="/assets/${shell.assets.js}.js"></script>
+      </head>
+      <body>
+        <a class="skip" href="#content">${t('nav.skip')}</a>
+        <header class="top">
+          <div class="bar">
+            <a class="brand" href="/">${space.logo
+              ? html`<img src="${space.logo}" alt="">`
+              : ''}${space.name}</a>
+            <nav aria-label="${space.name}">
+              <ul>
+    ${member
+      ? html`
+        ${link('/spaces', 'home', t('nav.home'))}${link('/spaces/new', 'new', t('nav.new'))}
+        ${member.admin ? link('/admin', 'admin', t('nav.admin')) : ''}
+        <li>
+          <form method="post" action="/logout"><button class="plain">${t(
+            'nav.logout',
+          )}</button></form>
+        </li>
+      `
+      : html`<li><a href="/login?to=/spaces">${t('nav.login')}</a></li>`}
+              </ul>
+            </nav>
+          </div>
+        </header>
+        <main id="content" tabindex="-1">
+    <h1>${options.title}</h1>
+    ${content}
+        </main>
+        <footer>${member ? t('nav.who', { name: member.name }) : space.name}</footer>
+      </body>
+    </html>
+  `;
+}
+
+/** A moment for people, with the exact one for machines. RFC 3339 in. */
+export function time(at: string): Html {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return html`${at}`;
+  const text = date.toISOString().slice(0, 16).replace('T', ' ') + ' UTC';
+  return html`<time datetime="${date.toISOString()}">${text}</time>`;
+}
+
+/** A day in words, `23 November 2026`. RFC 3339 in. */
+export function day(at: string): string {
+  const format = { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' } as const;
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? at : date.toLocaleDateString('en-GB', format);
+}

@@ -1,0 +1,170 @@
+import { expect, test } from 'vitest';
+import { adminPage, errorPage } from './admin.ts';
+import { checkPage, formPage, fromFields, toFields } from './form.ts';
+import { gallery, shell } from './gallery.ts';
+import { homePage } from './landing.ts';
+import type { FormValues, Shell } from './model.ts';
+import { deletePage, historyPage, spacePage } from './space.ts';
+import { statusPage } from './status.ts';
+import { CSS, JS } from './style.ts';
+import { createTexts, ENGLISH } from './texts.ts';
+
+const EVIL = `"><script>alert(1)</script><img src=x onerror=alert(1)>'&#x3c;`;
+
+/** Every page with the same hostile text in every field that comes from somebody else. */
+function hostile(): Record<string, unknown> {
+  const evil: Shell = { ...shell, member: { name: EVIL, admin: true } };
+  const values: FormValues = {
+    name: EVIL,
+    plan: EVIL,
+    url: EVIL,
+    ref: EVIL,
+    path: EVIL,
+    calendar: true,
+  };
+  const changes = [{ sha: EVIL, at: EVIL, who: EVIL, text: EVIL, href: EVIL }];
+  const steps = (['membership', 'committed', 'fetched', 'applied', 'healthy'] as const).map((
+    key,
+  ) => ({
+    key,
+    state: 'failed' as const,
+    at: EVIL,
+    text: EVIL,
+    help: EVIL,
+    link: { href: EVIL, text: EVIL },
+  }));
+  return {
+    home: homePage(evil, {
+      membership: 'no',
+      mayAsk: true,
+      spaces: [{ name: EVIL, state: EVIL, repository: EVIL }],
+    }),
+    form: formPage(evil, {
+      values,
+      plans: [{ id: EVIL, title: EVIL, limits: EVIL }],
+      hosts: [EVIL],
+      faults: [{ path: 'name', message: EVIL }, { path: EVIL, message: EVIL }],
+      kept: true,
+      membership: 'yes',
+      editing: EVIL,
+    }),
+    check: checkPage(evil, {
+      values,
+      planTitle: EVIL,
+      namespace: EVIL,
+      files: [{ path: EVIL, kind: 'added', diff: `+${EVIL}\n-${EVIL}` }],
+      preview: EVIL,
+      stale: true,
+      requestKey: EVIL,
+    }),
+    status: statusPage(evil, { name: EVIL, steps, pending: true }),
+    space: spacePage(evil, {
+      name: EVIL,
+      state: 'grace',
+      due: EVIL,
+      paused: true,
+      namespace: EVIL,
+      repository: { url: EVIL, ref: EVIL, path: EVIL },
+      quota: [{ name: EVIL, used: EVIL, hard: EVIL, percent: Number.NaN }],
+      drift: [EVIL],
+      changes,
+      vault: 'sealed',
+      calendar: { wanted: true, url: EVIL },
+    }),
+    history: historyPage(evil, EVIL, changes),
+    delete: deletePage(evil, EVIL, true),
+    admin: adminPage(evil, {
+      query: EVIL,
+      state: EVIL,
+      states: [EVIL],
+      rows: [{ name: EVIL, owner: EVIL, plan: EVIL, state: EVIL, since: EVIL }],
+      total: 1,
+      next: EVIL,
+      sweep: [{ name: EVIL, to: EVIL, why: EVIL }],
+      breaker: { open: true, count: 1, limit: 1 },
+    }),
+    error: errorPage(evil, {
+      type: EVIL,
+      title: EVIL,
+      status: 400,
+      code: 'invalid',
+      detail: EVIL,
+      requestId: EVIL,
+      faults: [{ path: EVIL, message: EVIL }],
+    }),
+  };
+}
+
+test.each(Object.entries(hostile()))('%s: nothing of others becomes markup', async (_, page) => {
+  const text = String(await page);
+  expect(text).toContain('&lt;script&gt;alert(1)');
+  expect(text).not.toContain('<script>alert');
+  expect(text).not.toContain('<img src=x');
+  expect(text.match(/<script/g)).toHaveLength(1);
+});
+
+test.each(Object.entries(gallery))(
+  '%s: every control has a name, every page one h1',
+  async (_, page) => {
+    const text = String(await page);
+    expect(text.match(/<h1[ >]/g)).toHaveLength(1);
+    expect(text).toMatch(/^\s*<!doctype html>/);
+    expect(text).toContain('<main id="content"');
+    const ids = [...text.matchAll(/ id="([^"]*)"/g)].map((m) => m[1]);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (
+      const [, id] of text.matchAll(
+        /<(?:input type="(?:text|url|radio|checkbox|search)"|select) id="([^"]*)"/g,
+      )
+    ) {
+      expect(text).toContain(`for="${id}"`);
+    }
+    for (const [, wanted] of text.matchAll(/aria-describedby="([^"]*)"/g)) {
+      for (const id of wanted!.split(' ')) expect(ids).toContain(id);
+    }
+  },
+);
+
+test.each(Object.entries(gallery))(
+  '%s: no inline script or style, nothing from elsewhere',
+  async (_, page) => {
+    const text = String(await page);
+    expect(text).not.toMatch(/<style| style=| on\w+=|javascript:/);
+    expect(text).not.toMatch(/(src|<link [^>]*href)="https?:/);
+    expect(text.length + CSS.length + JS.length).toBeLessThan(40_000);
+  },
+);
+
+test('a page reloads itself only while something is pending', async () => {
+  const settled = String(await statusPage(shell, { name: 'garden', steps: [], pending: false }));
+  expect(settled).not.toContain('http-equiv="refresh"');
+  expect(String(await gallery['status'])).toContain('http-equiv="refresh" content="5"');
+});
+
+test('what a form holds comes back as it was typed', () => {
+  const values: FormValues = {
+    name: 'garden',
+    plan: 'small',
+    url: 'https://git.example/a',
+    ref: 'main',
+    path: './x',
+    calendar: true,
+  };
+  expect(fromFields(toFields(values))).toEqual(values);
+  expect(fromFields({ name: ['a', 'b'], url: { x: 1 } })).toMatchObject({
+    name: '',
+    url: '',
+    ref: 'main',
+  });
+});
+
+test('a space rewords the portal, and every mistake in its file is told', () => {
+  const t = createTexts({ 'landing.start': 'Moin', 'nav.who': '{name} ist da' });
+  expect(t('landing.start')).toBe('Moin');
+  expect(t('nav.who', { name: 'x' })).toBe('x ist da');
+  expect(t('nav.login')).toBe(ENGLISH['nav.login']);
+  expect(() => createTexts({ 'nav.who': 'no hole', nope: 'x', 'nav.home': 3 }))
+    .toThrow(
+      /nav.who must hold \{name\}; nope is no text of the portal; nav.home must be a sentence/,
+    );
+});
