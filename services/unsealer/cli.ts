@@ -1,0 +1,165 @@
+/** `enroll`, `check`, `status`, `hold`, `lift`, `doctor`: what an operator types. Shares come by stdin only. */
+import { Command } from 'commander';
+import { open } from 'node:fs/promises';
+import { printConfig } from '@hackspace/kit/config.ts';
+import { AppError, describe } from '@hackspace/kit/errors.ts';
+import { setupLogging } from '@hackspace/kit/log.ts';
+import { readSecret } from '@hackspace/kit/secret.ts';
+import type { Status } from './app.ts';
+import { type Config, readConfig } from './config.ts';
+import { fingerprint, parseShare, sealShare } from './shares.ts';
+import { forbidCoreDumps, lockOf, planOf, readCa } from './unsealer.ts';
+
+const out = (text: string) => void process.stdout.write(text + '\n');
+
+/** Reads stdin to its end into memory that can be zeroed. */
+async function readStdin(limit: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(limit);
+  let size = 0;
+  for await (const part of process.stdin as AsyncIterable<Uint8Array>) {
+    if (size + part.length > limit) {
+      throw new AppError('invalid', `Cannot read share: more than ${limit} bytes on standard input`);
+    }
+    whole.set(part, size);
+    size += part.length;
+    part.fill(0);
+  }
+  return whole.subarray(0, size);
+}
+
+function clusterOf(config: Config, id: string) {
+  const cluster = config.clusters[id];
+  if (cluster) return cluster;
+  const known = Object.keys(config.clusters).join(', ');
+  throw new AppError('invalid', `Cannot find cluster ${id} in the config: it names ${known}`);
+}
+
+async function enroll(options: { config: string; cluster: string; out?: string; force?: true }) {
+  if (process.stdin.isTTY) {
+    throw new AppError('invalid', 'Cannot read share: pipe it in, `enroll … < share`');
+  }
+  const config = await readConfig(options.config);
+  const cluster = clusterOf(config, options.cluster);
+  const target = options.out ?? cluster.shareFiles[0]!;
+  const text = await readStdin(4096);
+  const share = parseShare(text, cluster.shares);
+  try {
+    const pins = {
+      clusterId: cluster.clusterId,
+      threshold: cluster.threshold,
+      shares: cluster.shares,
+    };
+    const jwe = await sealShare(share, pins, lockOf(cluster));
+    const flags = options.force ? 'w' : 'wx';
+    const file = await open(target, flags, 0o600).catch((cause) => {
+      const reason = cause.code === 'EEXIST' ? 'it is there already (--force replaces it)' : cause.code;
+      throw new AppError('conflict', `Cannot write share file ${target}: ${reason}`, { cause });
+    });
+    await file.writeFile(jwe + '\n');
+    await file.sync();
+    await file.close();
+    out(`enrolled ${target}`);
+    out(`cluster ${pins.clusterId}, ${pins.threshold} of ${pins.shares}, fingerprint ${fingerprint(share)}`);
+  } finally {
+    share.fill(0);
+    text.fill(0);
+  }
+}
+
+/** A running unsealer's API; loopback or what `--url` says. */
+async function call(
+  options: { config: string; url?: string; tokenFile?: string },
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const config = await readConfig(options.config);
+  const { host, port } = config.listen;
+  const base = options.url ?? `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+  const tokenFile = options.tokenFile ?? config.callers.operators?.tokenFile;
+  const token = tokenFile && (await readSecret(tokenFile)).reveal();
+  const response = await fetch(new URL(path, base), {
+    method,
+    redirect: 'error',
+    signal: AbortSignal.timeout(60_000),
+    headers: {
+      Accept: 'application/json',
+      ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      ...(body ? { 'Content-Type': 'application/json' } : {}),
+    },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  }).catch(() => {
+    throw new AppError('unavailable', `Cannot reach the unsealer at ${base}`);
+  });
+  const answer = await response.json() as { detail?: string };
+  if (!response.ok) {
+    throw new AppError('unavailable', `Cannot ${method} ${path}: ${answer.detail ?? response.status}`);
+  }
+  return answer;
+}
+
+/** 0: all open. 1: something is not open. 2: on hold. 3: a share was disclosed. */
+async function status(options: { config: string; json?: true }) {
+  const seen = await call(options, 'GET', '/status') as Status;
+  if (options.json) out(JSON.stringify(seen, null, 2));
+  else {
+    for (const node of seen.nodes) {
+      out(`${node.cluster}/${node.node}\t${node.state}\tsince ${node.since}\t${node.text}`);
+    }
+    for (const reason of seen.reasons) out(`on hold: ${reason}`);
+    for (const text of seen.disclosed) out(`DISCLOSED: ${text}`);
+  }
+  process.exitCode = seen.disclosed.length ? 3 : seen.held ? 2 : seen.open ? 0 : 1;
+}
+
+async function check(options: { config: string }) {
+  const config = await readConfig(options.config);
+  for (const [id, cluster] of Object.entries(config.clusters)) {
+    await readCa(cluster.caFile);
+    const { shares } = await planOf(id, cluster);
+    out(`# cluster ${id}: ${shares.length} share(s), ${shares.map((s) => s.fingerprint).join(', ')}`);
+  }
+  out(printConfig(config));
+}
+
+interface Reach {
+  config: string;
+  url?: string;
+  tokenFile?: string;
+}
+
+function program(): Command {
+  const cli = new Command('unsealer').description('Opens OpenBao nodes that were restarted');
+  const command = (name: string, about: string) =>
+    cli.command(name).description(about).requiredOption('--config <file>', 'the YAML config');
+  const remote = (name: string, about: string) =>
+    command(name, about).option('--url <url>', 'where the unsealer listens')
+      .option('--token-file <file>', 'an operator token');
+  command('enroll', 'seal a share from standard input into the share file')
+    .requiredOption('--cluster <id>', 'the cluster it is for')
+    .option('--out <file>', 'another file than the first of shareFiles')
+    .option('--force', 'replace a share file')
+    .action(enroll);
+  command('check', 'check config, CA and share files; print the config').action(check);
+  remote('status', 'each node; exit 1 not open, 2 on hold, 3 a share was disclosed')
+    .option('--json', 'as JSON').action(status);
+  remote('hold', 'stop sending shares at once')
+    .requiredOption('--who <name>').requiredOption('--why <reason>')
+    .action(async (o: Reach & { who: string; why: string }) =>
+      out(JSON.stringify(await call(o, 'PUT', '/hold', { who: o.who, why: o.why })))
+    );
+  remote('lift', 'lift the hold')
+    .action(async (o: Reach) => out(JSON.stringify(await call(o, 'DELETE', '/hold'))));
+  return cli;
+}
+
+setupLogging({ service: 'unsealer', level: 'warning', write: (l) => void process.stderr.write(l + '\n') });
+await forbidCoreDumps();
+try {
+  await program().parseAsync();
+} catch (error) {
+  // An error's causes may quote a parser's input: only ours are shown whole.
+  const text = error instanceof AppError ? error.message : describe(error);
+  process.stderr.write(`unsealer: ${text}\n`);
+  process.exit(error instanceof AppError && error.code === 'unavailable' ? 4 : 5);
+}

@@ -1,0 +1,136 @@
+/** From a config to a running unsealer: opens what it names, starts a loop a cluster, serves. */
+import { open, readFile } from 'node:fs/promises';
+import { AppError } from '@hackspace/kit/errors.ts';
+import { getLogger } from '@hackspace/kit/log.ts';
+import { createMetrics } from '@hackspace/kit/metrics.ts';
+import { serve } from '@hackspace/kit/serve.ts';
+import { openState } from '@hackspace/kit/state.ts';
+import { alertSender, createAlerts } from './alerts.ts';
+import { createApp } from './app.ts';
+import { createCallers } from './callers.ts';
+import type { ClusterConfig, Config } from './config.ts';
+import { openHold } from './hold.ts';
+import { type ClusterPlan, type NodePlan, startCluster } from './loop.ts';
+import { unsealMetrics } from './metrics.ts';
+import { connectNode } from './openbao.ts';
+import { type Lock, openShare } from './shares.ts';
+
+const log = getLogger(['unsealer']);
+export const VERSION = '0.1.0';
+
+export interface Running {
+  url: string;
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Throws AppError `invalid` when a share file or a CA cannot be used: nothing is half-started. */
+export async function startUnsealer(config: Config): Promise<Running> {
+  const plans = await Promise.all(
+    Object.entries(config.clusters).map(async ([id, cluster]) => ({
+      cluster,
+      ca: await readCa(cluster.caFile),
+      plan: await planOf(id, cluster),
+    })),
+  );
+  const state = await openState(config.state);
+  const metrics = createMetrics('unsealer');
+  const alerts = createAlerts({ helper: config.helper, send: config.alerts.map(alertSender) });
+  const hold = await openHold({ state, file: config.hold.file, deadMan: config.hold.deadMan });
+  const ports = {
+    hold,
+    alerts,
+    metrics: unsealMetrics(metrics),
+    elected: () => config.elected === true,
+  };
+  const clusters = plans.map(({ cluster, ca, plan }) => {
+    const loop = startCluster(plan, ports);
+    for (const node of cluster.nodes) loop.add(nodeOf(node, ca));
+    return loop;
+  });
+  for (const { id, shares } of plans.map(({ plan }) => plan)) {
+    log.info('shares opened', { cluster: id, fingerprints: shares.map((s) => s.fingerprint) });
+  }
+  const app = createApp({
+    helper: config.helper,
+    version: VERSION,
+    clusters,
+    hold,
+    alerts,
+    metrics,
+    wake: createCallers(config.callers.wake),
+    operators: createCallers(config.callers.operators),
+    doctor: () => Promise.resolve([]),
+    bridges: () => [],
+  });
+  const served = await serve(app, config.listen);
+  return {
+    url: served.url,
+    port: served.port,
+    async close() {
+      await Promise.all(clusters.map((cluster) => cluster.stop()));
+      await served.close();
+      await state.close();
+    },
+  };
+}
+
+export function lockOf(cluster: Pick<ClusterConfig, 'keyFile' | 'passphraseFile'>): Lock {
+  return cluster.keyFile
+    ? { keyFile: cluster.keyFile }
+    : { passphraseFile: cluster.passphraseFile! };
+}
+
+export async function readCa(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw new AppError('invalid', `Cannot read CA file ${path}: ${cause.code}`, { cause });
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new AppError('invalid', `Cannot use CA file ${path}: it holds no PEM certificate`);
+}
+
+export async function planOf(id: string, cluster: ClusterConfig): Promise<ClusterPlan> {
+  const pins = {
+    clusterId: cluster.clusterId,
+    threshold: cluster.threshold,
+    shares: cluster.shares,
+  };
+  const shares = await Promise.all(
+    cluster.shareFiles.map((path) => openShare(path, pins, lockOf(cluster))),
+  );
+  const prints = new Set(shares.map((share) => share.fingerprint));
+  if (prints.size < shares.length) {
+    throw new AppError('invalid', `Cannot use shares of cluster ${id}: two files hold the same one`);
+  }
+  const policy = {
+    ...pins,
+    coldStart: cluster.coldStart,
+    poll: cluster.poll,
+    budget: {
+      perHour: cluster.budget.perHour,
+      backoff: { first: cluster.budget.first, max: cluster.budget.max },
+    },
+    progressTimeout: cluster.progressTimeout,
+    held: shares.length,
+  };
+  return { id, policy, shares, sealedTooLong: cluster.sealedTooLong };
+}
+
+function nodeOf(node: ClusterConfig['nodes'][number], ca: string): NodePlan {
+  const { id, url, san, spki } = node;
+  return { id, connect: (onClose) => connectNode({ url, ca, san, spki, onClose }) };
+}
+
+/**
+ * A core dump would hold what was in memory. The limit of its size is the unit's to set
+ * (`LimitCORE=0`); this empties a dump from within, on Linux, without any right.
+ */
+export async function forbidCoreDumps(): Promise<void> {
+  try {
+    const file = await open('/proc/self/coredump_filter', 'w');
+    await file.write('0x0');
+    await file.close();
+  } catch {
+    log.warn('core dumps cannot be emptied here: set the core size limit to 0', {});
+  }
+}
