@@ -65,7 +65,12 @@ export function alertSender(config: AlertConfig): AlertOptions['send'][number] {
     const url = config.urlFile ? (await readSecret(config.urlFile)).reveal().trim() : config.url;
     const token = config.tokenFile && (await readSecret(config.tokenFile)).reveal();
     const auth = token ? { Authorization: `Bearer ${token}` } : {};
-    const common = { timeout: 10_000, redirect: 'error' as const, retry: 0, throwHttpErrors: false };
+    const common = {
+      timeout: 10_000,
+      redirect: 'error' as const,
+      retry: 0,
+      throwHttpErrors: false,
+    };
     const request = () => {
       if (config.type === 'ntfy') {
         // Header values are Latin-1: ntfy decodes RFC 2047.

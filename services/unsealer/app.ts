@@ -71,9 +71,14 @@ export function createApp(ports: Ports) {
     errorPage,
     ready() {
       const { reasons } = ports.hold.current();
-      const unknown = ports.clusters.flatMap((c) => c.status()).filter((n) => n.state === 'unknown');
+      const unknown = ports.clusters.flatMap((c) => c.status()).filter((n) =>
+        n.state === 'unknown'
+      );
       const waiting = unknown.map((n) => `${n.cluster}/${n.node} was not looked at yet`);
-      return { ok: waiting.length === 0, reasons: [...waiting, ...reasons.map((r) => `hold: ${r}`)] };
+      return {
+        ok: waiting.length === 0,
+        reasons: [...waiting, ...reasons.map((r) => `hold: ${r}`)],
+      };
     },
   });
   const held = ports.metrics.gauge('held', '1 while no share may be sent');
@@ -127,7 +132,11 @@ export function createApp(ports: Ports) {
       request: {
         body: {
           required: true,
-          content: { 'application/json': { schema: z.strictObject({ who, why: z.string().min(1).max(1000) }) } },
+          content: {
+            'application/json': {
+              schema: z.strictObject({ who, why: z.string().min(1).max(1000) }),
+            },
+          },
         },
       },
       responses: { 200: { description: 'On hold', content: anything } },
@@ -136,7 +145,9 @@ export function createApp(ports: Ports) {
       const caller = await ports.operators.check(c.req.header('authorization'));
       const body = c.req.valid('json');
       const { durable } = await ports.hold.put(`${body.who} (${caller})`, body.why);
-      const warning = durable ? {} : { warning: 'On hold, but it could not be written: a restart lifts it' };
+      const warning = durable
+        ? {}
+        : { warning: 'On hold, but it could not be written: a restart lifts it' };
       return c.json({ held: true, durable, ...warning });
     },
   );

@@ -18,7 +18,10 @@ async function readStdin(limit: number): Promise<Uint8Array> {
   let size = 0;
   for await (const part of process.stdin as AsyncIterable<Uint8Array>) {
     if (size + part.length > limit) {
-      throw new AppError('invalid', `Cannot read share: more than ${limit} bytes on standard input`);
+      throw new AppError(
+        'invalid',
+        `Cannot read share: more than ${limit} bytes on standard input`,
+      );
     }
     whole.set(part, size);
     size += part.length;
@@ -52,14 +55,20 @@ async function enroll(options: { config: string; cluster: string; out?: string; 
     const jwe = await sealShare(share, pins, lockOf(cluster));
     const flags = options.force ? 'w' : 'wx';
     const file = await open(target, flags, 0o600).catch((cause) => {
-      const reason = cause.code === 'EEXIST' ? 'it is there already (--force replaces it)' : cause.code;
+      const reason = cause.code === 'EEXIST'
+        ? 'it is there already (--force replaces it)'
+        : cause.code;
       throw new AppError('conflict', `Cannot write share file ${target}: ${reason}`, { cause });
     });
     await file.writeFile(jwe + '\n');
     await file.sync();
     await file.close();
     out(`enrolled ${target}`);
-    out(`cluster ${pins.clusterId}, ${pins.threshold} of ${pins.shares}, fingerprint ${fingerprint(share)}`);
+    out(
+      `cluster ${pins.clusterId}, ${pins.threshold} of ${pins.shares}, fingerprint ${
+        fingerprint(share)
+      }`,
+    );
   } finally {
     share.fill(0);
     text.fill(0);
@@ -93,7 +102,10 @@ async function call(
   });
   const answer = await response.json() as { detail?: string };
   if (!response.ok) {
-    throw new AppError('unavailable', `Cannot ${method} ${path}: ${answer.detail ?? response.status}`);
+    throw new AppError(
+      'unavailable',
+      `Cannot ${method} ${path}: ${answer.detail ?? response.status}`,
+    );
   }
   return answer;
 }
@@ -117,7 +129,9 @@ async function check(options: { config: string }) {
   for (const [id, cluster] of Object.entries(config.clusters)) {
     await readCa(cluster.caFile);
     const { shares } = await planOf(id, cluster);
-    out(`# cluster ${id}: ${shares.length} share(s), ${shares.map((s) => s.fingerprint).join(', ')}`);
+    out(
+      `# cluster ${id}: ${shares.length} share(s), ${shares.map((s) => s.fingerprint).join(', ')}`,
+    );
   }
   out(printConfig(config));
 }
@@ -153,7 +167,11 @@ function program(): Command {
   return cli;
 }
 
-setupLogging({ service: 'unsealer', level: 'warning', write: (l) => void process.stderr.write(l + '\n') });
+setupLogging({
+  service: 'unsealer',
+  level: 'warning',
+  write: (l) => void process.stderr.write(l + '\n'),
+});
 await forbidCoreDumps();
 try {
   await program().parseAsync();

@@ -46,8 +46,8 @@ const cluster = z.strictObject({
   caFile: z.string().min(1),
   threshold: z.number().int().min(1).max(255),
   shares: z.number().int().min(1).max(255),
-  /** `cluster_id` of seal-status while a node is open. */
-  clusterId: z.uuid(),
+  /** `cluster_id` of seal-status while a node is open. Random hex in UUID form, without version bits. */
+  clusterId: z.guid(),
   shareFiles: z.array(z.string().min(1)).min(1),
   keyFile: secretFile().optional(),
   passphraseFile: secretFile().optional(),
@@ -157,7 +157,9 @@ export function crossCheck(config: Config): Fault[] {
     if (c.threshold > c.shares) add(`${at}.threshold`, 'is larger than shares');
     if (c.shares > 1 && c.threshold < 2) add(`${at}.threshold`, 'must be at least 2 of many');
     if (!c.nodes.length && !c.discover) add(`${at}.nodes`, 'is empty and nothing is discovered');
-    if (new Set(c.nodes.map((n) => n.id)).size < c.nodes.length) add(`${at}.nodes`, 'two share an id');
+    if (new Set(c.nodes.map((n) => n.id)).size < c.nodes.length) {
+      add(`${at}.nodes`, 'two share an id');
+    }
     if ((c.keyFile === undefined) === (c.passphraseFile === undefined)) {
       add(`${at}.keyFile`, 'give either keyFile or passphraseFile');
     }

@@ -147,7 +147,11 @@ export function decide(
     return wait('not-shamir', `its seal is ${seal.type}: it opens itself, no share is sent`, idle);
   }
   if (!seal.initialized) {
-    return wait('uninitialised', 'not initialised, or not yet joined: never initialised by us', slow);
+    return wait(
+      'uninitialised',
+      'not initialised, or not yet joined: never initialised by us',
+      slow,
+    );
   }
   if (seal.migration) return wait('migrating', 'a seal migration is pending', idle);
   if (seal.recoverySeal) return wait('recovery-seal', 'it asks for recovery keys', idle);

@@ -51,7 +51,9 @@ export function afterLook(
     };
   }
   const moved = seal.nonce !== history.progress.nonce || seal.progress !== history.progress.count;
-  const progress = moved ? { nonce: seal.nonce, count: seal.progress, since: now } : history.progress;
+  const progress = moved
+    ? { nonce: seal.nonce, count: seal.progress, since: now }
+    : history.progress;
   const next = { ...history, since, connection, progress };
   if (!history.set || history.set.nonce === seal.nonce) return next;
   // A new connection: the process was started anew and forgot the set; nobody spoilt it.

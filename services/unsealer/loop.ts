@@ -318,7 +318,13 @@ class NodeLoop {
     if (answer.kind === 'answered') {
       this.#history = past.afterSend(this.#history, index, answer.seal, now);
       const { sealed, progress, t } = answer.seal;
-      log.info('share sent', { ...this.#label(), fingerprint: share.fingerprint, sealed, progress, t });
+      log.info('share sent', {
+        ...this.#label(),
+        fingerprint: share.fingerprint,
+        sealed,
+        progress,
+        t,
+      });
       return answer;
     }
     this.#history = past.afterFailure(this.#history, now);
@@ -362,7 +368,9 @@ class NodeLoop {
     const { durable } = await ports.hold.put('unsealer', why, disclosed);
     ports.alerts.raise(`latched:${where}`, {
       title: disclosed ? `A share was disclosed to ${where}` : `${where} is of another cluster`,
-      text: `${why}. Nothing more is sent until the hold is lifted${durable ? '' : ' (not on disk)'}`,
+      text: `${why}. Nothing more is sent until the hold is lifted${
+        durable ? '' : ' (not on disk)'
+      }`,
     });
   }
 }

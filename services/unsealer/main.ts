@@ -10,5 +10,7 @@ process.on('SIGUSR1', () => {});
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 await runUntilSignal('unsealer', async () => {
   await forbidCoreDumps();
-  return await startUnsealer(await readConfig(values.config ?? process.env.CONFIG ?? 'config.yaml'));
+  return await startUnsealer(
+    await readConfig(values.config ?? process.env.CONFIG ?? 'config.yaml'),
+  );
 });

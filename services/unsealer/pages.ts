@@ -28,42 +28,76 @@ const TONE: Record<string, [string, string]> = {
 };
 
 const layout = (title: string, body: unknown) =>
-  String(html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title><style>${raw(STYLE)}</style></head>
-<body><main>${body}</main></body></html>`);
+  String(html`
+    <!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>${title}</title>
+        <style>${raw(STYLE)}</style>
+      </head>
+      <body>
+        <main>${body}</main>
+      </body>
+    </html>
+  `);
 
 export function statusPage(status: Status): string {
   const groups = Map.groupBy(status.nodes, (node) => node.cluster);
   const shut = status.nodes.filter((node) => node.state !== 'open').length;
-  const title = status.open ? 'The vault is open' : `${shut} of ${status.nodes.length} nodes are not open`;
+  const title = status.open
+    ? 'The vault is open'
+    : `${shut} of ${status.nodes.length} nodes are not open`;
   return layout(
     title,
     html`<h1>${title}</h1>
 <p class="lead">Seen by helper <code>${status.helper}</code>. This page renews itself.</p>
 ${
       status.disclosed.length
-        ? html`<section class="card note"><h2>A share was disclosed</h2>
-<ul>${status.disclosed.map((text) => html`<li>${text}</li>`)}</ul>
-<p>Rotate the unseal key (<code>bao operator rotate-keys</code>), enroll the new shares, then lift the hold.</p></section>`
+        ? html`
+          <section class="card note">
+            <h2>A share was disclosed</h2>
+            <ul>${status.disclosed.map((text) => html`<li>${text}</li>`)}</ul>
+            <p>Rotate the unseal key (<code>bao operator rotate-keys</code>), enroll the new shares, then lift the hold.</p>
+          </section>
+        `
         : ''
     }
 ${
       status.held
-        ? html`<section class="card note"><h2>On hold: no share is sent</h2>
-<ul>${status.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></section>`
+        ? html`
+          <section class="card note">
+            <h2>On hold: no share is sent</h2>
+            <ul>${status.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
+          </section>
+        `
         : ''
     }
 ${[...groups].map(([cluster, nodes]) => clusterTable(cluster, nodes, status.shares[cluster] ?? []))}
 ${
       status.bridges.length
-        ? html`<h2 id="bridges">Logins from other clusters</h2><div class="card wrap"><table aria-labelledby="bridges">
-<thead><tr><th scope="col">Bridge</th><th scope="col">State</th></tr></thead><tbody>${
-          status.bridges.map((b) =>
-            html`<tr><td><code>${b.bridge}</code></td><td class="${b.ok ? 'ok' : 'bad'}">${b.text}</td></tr>`
-          )
-        }</tbody></table></div>`
+        ? html`
+          <h2 id="bridges">Logins from other clusters</h2>
+          <div class="card wrap">
+            <table aria-labelledby="bridges">
+              <thead>
+                <tr>
+                  <th scope="col">Bridge</th>
+                  <th scope="col">State</th>
+                </tr>
+              </thead>
+              <tbody>${status.bridges.map((b) =>
+                html`
+                  <tr>
+                    <td><code>${b.bridge}</code></td>
+                    <td class="${b.ok ? 'ok' : 'bad'}">${b.text}</td>
+                  </tr>
+                `
+              )}</tbody>
+            </table>
+          </div>
+        `
         : ''
     }
 <footer>The same for scripts: <code>GET /status</code>, <code>GET /metrics</code>.</footer>`,
@@ -71,26 +105,48 @@ ${
 }
 
 function clusterTable(cluster: string, nodes: NodeStatus[], shares: string[]) {
-  return html`<h2 id="c-${cluster}">Cluster ${cluster}</h2><div class="card wrap"><table aria-labelledby="c-${cluster}">
-<thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">Since (UTC)</th><th scope="col">What happens next</th></tr></thead>
-<tbody>${
-    nodes.map((node) => {
-      const [tone, sign] = TONE[node.state] ?? ['warn', '?'];
-      return html`<tr><td><code>${node.node}</code></td>
-<td class="state ${tone}"><span aria-hidden="true">${sign}</span> ${node.state}</td>
-<td><time datetime="${node.since}">${node.since.slice(0, 19).replace('T', ' ')}</time></td>
-<td>${node.state === 'open' && node.why === 'open' ? 'Watched; nothing to do' : node.text}</td></tr>`;
-    })
-  }</tbody></table></div>
-<p class="lead">Holds ${String(shares.length)} share${shares.length === 1 ? '' : 's'}: ${
-    shares.map((print, i) => html`${i ? ', ' : ''}<code>${print}</code>`)
-  }</p>`;
+  return html`
+    <h2 id="c-${cluster}">Cluster ${cluster}</h2>
+    <div class="card wrap">
+      <table aria-labelledby="c-${cluster}">
+        <thead>
+          <tr>
+            <th scope="col">Node</th>
+            <th scope="col">State</th>
+            <th scope="col">Since (UTC)</th>
+            <th scope="col">What happens next</th>
+          </tr>
+        </thead>
+        <tbody>${nodes.map((node) => {
+          const [tone, sign] = TONE[node.state] ?? ['warn', '?'];
+          return html`
+            <tr>
+              <td><code>${node.node}</code></td>
+              <td class="state ${tone}"><span aria-hidden="true">${sign}</span> ${node.state}</td>
+              <td><time datetime="${node.since}">${node.since.slice(0, 19).replace(
+                'T',
+                ' ',
+              )}</time></td>
+              <td>${node.state === 'open' && node.why === 'open'
+                ? 'Watched; nothing to do'
+                : node.text}</td>
+            </tr>
+          `;
+        })}</tbody>
+      </table>
+    </div>
+    <p class="lead">Holds ${String(shares.length)} share${shares.length === 1 ? '' : 's'}: ${shares
+      .map((print, i) => html`${i ? ', ' : ''}<code>${print}</code>`)}</p>
+  `;
 }
 
 export function errorPage(problem: Problem): string {
   return layout(
     problem.title,
-    html`<h1>${problem.title}</h1><p>${problem.detail}</p>
-<p class="lead">Request <code>${problem.requestId}</code></p>`,
+    html`
+      <h1>${problem.title}</h1>
+      <p>${problem.detail}</p>
+      <p class="lead">Request <code>${problem.requestId}</code></p>
+    `,
   );
 }

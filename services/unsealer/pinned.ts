@@ -219,18 +219,24 @@ function refusal(
     return new TransportError('stranger', `its certificate is for ${shown}, not for ${wanted}`);
   }
   if (spki === undefined) return undefined;
-  const der = new X509Certificate(certificate.raw).publicKey.export({ type: 'spki', format: 'der' });
+  const der = new X509Certificate(certificate.raw).publicKey.export({
+    type: 'spki',
+    format: 'der',
+  });
   if (createHash('sha256').update(der).digest('base64') === spki) return undefined;
   return new TransportError('stranger', 'its public key is not the pinned one');
 }
 
 /** Codes of TLS and of X.509 verification: somebody is there, but is not who it must be. */
-const IDENTITY = /CERT|ISSUER|SIGNATURE|CA_|_CA|SSL|TLS|ALTNAME|PURPOSE|SELF_SIGNED|EPROTO|HANDSHAKE/;
+const IDENTITY =
+  /CERT|ISSUER|SIGNATURE|CA_|_CA|SSL|TLS|ALTNAME|PURPOSE|SELF_SIGNED|EPROTO|HANDSHAKE/;
 
 function classify(error: Error): Error {
   if (error instanceof AppError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code.startsWith('HPE_')) return new TransportError('nonsense', `the answer is not HTTP (${code})`);
+  if (code.startsWith('HPE_')) {
+    return new TransportError('nonsense', `the answer is not HTTP (${code})`);
+  }
   if (IDENTITY.test(code)) return new TransportError('stranger', `TLS refused: ${code}`);
   return new TransportError('down', code ? `no connection (${code})` : 'no connection');
 }

@@ -2,7 +2,7 @@
  * One share of an unseal key: at rest a JWE file bound to its cluster, in memory sealed under a key
  * of this process, in the clear only between `use` and the end of the send.
  */
-import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
+import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose';
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -145,7 +145,10 @@ async function lockKey(lock: Lock): Promise<Uint8Array> {
   const hex = bytes.length <= 66 ? fromHex(bytes.subarray(0, 64)) : undefined;
   bytes.fill(0);
   if (hex?.length === 32) return hex;
-  throw new AppError('invalid', `Cannot use key file ${path}: it must hold 32 bytes or 64 hex digits`);
+  throw new AppError(
+    'invalid',
+    `Cannot use key file ${path}: it must hold 32 bytes or 64 hex digits`,
+  );
 }
 
 /** A share this process can send. It holds no clear byte of it between two uses. */

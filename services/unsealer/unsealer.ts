@@ -100,7 +100,10 @@ export async function planOf(id: string, cluster: ClusterConfig): Promise<Cluste
   );
   const prints = new Set(shares.map((share) => share.fingerprint));
   if (prints.size < shares.length) {
-    throw new AppError('invalid', `Cannot use shares of cluster ${id}: two files hold the same one`);
+    throw new AppError(
+      'invalid',
+      `Cannot use shares of cluster ${id}: two files hold the same one`,
+    );
   }
   const policy = {
     ...pins,

@@ -3,7 +3,10 @@ import { z } from 'zod';
 import { duration, secretFile } from '@hackspace/kit/config.ts';
 
 const httpsUrl = z.string().regex(/^https:\/\/[^/?#@\s]+\/?$/, 'must be https://host:port');
-const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'must be a Kubernetes name');
+const name = z.string().regex(
+  /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+  'must be a Kubernetes name',
+);
 const mount = z.string().regex(/^[\w-]+(\/[\w-]+)*$/, 'must be the path of an auth mount');
 
 export const bridgeSchema = z.strictObject({
