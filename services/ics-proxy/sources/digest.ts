@@ -68,6 +68,8 @@ interface Session {
   session: boolean;
   qop: boolean;
   userhash: boolean;
+  /** The server said `charset=UTF-8`. */
+  utf8: boolean;
   count: number;
   accepted: boolean;
   cnonce: string;
@@ -155,6 +157,7 @@ function open(challenge: Challenge, cnonce: string): Session {
     session: /-sess$/i.test(algorithm ?? ''),
     qop: params.has('qop'),
     userhash: params.get('userhash')?.toLowerCase() === 'true',
+    utf8: params.get('charset')?.toUpperCase() === 'UTF-8',
     count: 0,
     accepted: false,
     cnonce,
@@ -179,7 +182,7 @@ function authorize(
     : H(`${a1}:${s.nonce}:${a2}`);
   const name = s.userhash ? H(`${username}:${realm}`) : username;
   const fields = [
-    encodeName(name),
+    encodeName(name, s.utf8),
     `realm=${quote(s.realm)}`,
     `nonce=${quote(s.nonce)}`,
     `uri=${quote(uri)}`,
@@ -193,9 +196,14 @@ function authorize(
   return `Digest ${fields.join(', ')}`;
 }
 
-/** RFC 7616, 3.4: a name outside ASCII travels as `username*` (RFC 8187). */
-function encodeName(name: string): string {
-  if (/^[\x20-\x7e]*$/.test(name)) return `username=${quote(name)}`;
+/**
+ * RFC 7616, 3.4: a name outside ASCII travels as `username*` (RFC 8187) to a server that says UTF-8;
+ * older ones, Apache httpd among them, know only the bytes themselves.
+ */
+function encodeName(name: string, utf8: boolean): string {
+  if (/^[\x20-\x7e]*$/.test(name) || !utf8) {
+    return `username=${quote(Buffer.from(name).toString('latin1'))}`;
+  }
   const encoded = encodeURIComponent(name).replace(
     /['()*]/g,
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,

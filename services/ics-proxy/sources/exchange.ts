@@ -26,6 +26,8 @@ export interface Reach {
   /** PEM of the authorities to trust instead of the system's. */
   ca: string | undefined;
   credentials: Credentials | undefined;
+  /** The only origin that is ever shown them. */
+  credentialsFor: string;
   lookup: Lookup;
   dial: Dial;
 }
@@ -85,7 +87,7 @@ export async function exchange(
 
 async function follow(start: URL, ask: Ask, reach: Reach, signal: AbortSignal): Promise<Answer> {
   let url = start;
-  let credentials = reach.credentials;
+  let credentials = start.origin === reach.credentialsFor ? reach.credentials : undefined;
   let challenges = 0;
   for (let redirects = 0;;) {
     const answer = await send(url, ask, reach, credentials, signal);

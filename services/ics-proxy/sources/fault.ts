@@ -8,9 +8,15 @@ export class Fault extends Error {
   readonly stalled: boolean;
   /** Seconds, as the upstream asked for (`Retry-After`). */
   readonly retryAfter: number | undefined;
+  /** The HTTP status, where that is the fault. */
+  readonly status: number | undefined;
 
-  constructor(why: string, options: { stalled?: boolean; retryAfter?: number | undefined } = {}) {
+  constructor(
+    why: string,
+    options: { stalled?: boolean; retryAfter?: number | undefined; status?: number } = {},
+  ) {
     super(why);
+    this.status = options.status;
     this.stalled = options.stalled ?? false;
     this.retryAfter = options.retryAfter;
   }

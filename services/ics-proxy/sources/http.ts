@@ -51,9 +51,9 @@ export function checkStatus(
 ): void {
   if (status === 200 || status === 207) return;
   const stalled = WORDS[status];
-  if (stalled) throw new Fault(`answer is ${status}: ${stalled}`, { stalled: true });
+  if (stalled) throw new Fault(`answer is ${status}: ${stalled}`, { stalled: true, status });
   const retryAfter = parseRetryAfter(headers['retry-after'], now);
-  throw new Fault(`answer is ${status}`, { retryAfter });
+  throw new Fault(`answer is ${status}`, { retryAfter, status });
 }
 
 const WORDS: Record<number, string> = {

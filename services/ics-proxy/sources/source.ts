@@ -7,6 +7,7 @@ import { AppError, StalledError } from '@hackspace/kit/errors.ts';
 import { z } from 'zod';
 import { isCidr, type Lookup } from './address.ts';
 import { authSchema, type Credentials, openCredentials } from './auth.ts';
+import { fetchCalDav } from './caldav.ts';
 import { type Dial, dial, lookup, type Reach } from './exchange.ts';
 import { Fault } from './fault.ts';
 import { fetchFile } from './file.ts';
@@ -122,7 +123,7 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
   const place = createHash('sha256').update(`${config.type} ${text}`).digest('hex').slice(0, 16);
   let known: { secret: string; credentials: Credentials } | undefined;
 
-  async function open(): Promise<Reach> {
+  async function open(origin: string): Promise<Reach> {
     const { auth } = config;
     if (auth) {
       const opened = await openCredentials(auth);
@@ -135,6 +136,7 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
       userAgent: config.userAgent,
       ca: config.caFile ? await readCa(config.caFile) : undefined,
       credentials: known?.credentials,
+      credentialsFor: origin,
       lookup: deps.lookup ?? lookup,
       dial: deps.dial ?? dial,
     };
@@ -143,10 +145,13 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
   async function fetchOnce(
     previous: Validators | undefined,
     signal: AbortSignal,
-    _body: (() => Promise<Uint8Array | undefined>) | undefined,
+    body: () => Promise<Uint8Array | undefined>,
   ): Promise<FetchResult> {
     if (isFile) return await fetchFile(filePath(text, deps.base), config.maxBytes, previous);
-    return await fetchCalendar(new URL(webUrl(text)), previous, await open(), signal);
+    const url = new URL(webUrl(text));
+    const reach = await open(url.origin);
+    if (config.type === 'caldav') return await fetchCalDav(url, previous, reach, signal, body);
+    return await fetchCalendar(url, previous, reach, signal);
   }
 
   return {
@@ -155,7 +160,7 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
       // What another place answered says nothing about this one: the config has changed.
       const same = previous?.place === place ? previous : undefined;
       try {
-        const result = await fetchOnce(same, signal, body);
+        const result = await fetchOnce(same, signal, body ?? (() => Promise.resolve(undefined)));
         return { ...result, validators: { ...result.validators, place } };
       } catch (error) {
         const message = `Cannot fetch source ${config.id}: `;
