@@ -1,15 +1,23 @@
 /** Every peer, most needed first: the order in which `npm run peers` builds them. */
-import type { Peer } from './lib/peer.ts';
-import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { apacheDigest, lighttpdDigest } from './digest.ts';
+import { kubeconformPeer } from './kubeconform.ts';
+import { controlPlanePeer, kubernetes } from './kubernetes.ts';
+import { kustomizePeer } from './kustomize.ts';
+import type { Peer } from './lib/peer.ts';
 import { openbao } from './openbao.ts';
+import { opentofu } from './opentofu.ts';
 import { radicale } from './radicale.ts';
 import { sabre } from './sabre.ts';
+import { talosctlPeer } from './talosctl.ts';
 
 export const peers = {
   openbao,
   kubernetes,
   'control-plane': controlPlanePeer,
+  kubeconform: kubeconformPeer,
+  kustomize: kustomizePeer,
+  talosctl: talosctlPeer,
+  opentofu,
   radicale,
   sabre,
   'apache-digest': apacheDigest,

@@ -1,0 +1,26 @@
+/** Flux' controllers, each with its CRDs beside the binary. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { goBuild, moduleFolder } from '../lib/go.ts';
+import { here } from '../lib/here.ts';
+import type { Build } from '../lib/peer.ts';
+
+function controller(short: 'source' | 'kustomize' | 'helm'): Build {
+  const path = `github.com/fluxcd/${short}-controller`;
+  return goBuild({
+    name: `flux-${short}-controller`,
+    folder: here(import.meta, 'recipe'),
+    module: short,
+    package: path,
+    binary: `${short}-controller`,
+    afterKey: 'crds',
+    after: async ({ module, out, env }) => {
+      const source = await moduleFolder(module, path, env);
+      cpSync(join(source, 'config/crd/bases'), join(out, 'crds'), { recursive: true });
+    },
+  });
+}
+
+export const sourceController = controller('source');
+export const kustomizeController = controller('kustomize');
+export const helmController = controller('helm');

@@ -1,0 +1,23 @@
+/** kubeconform, with the schemas of Kubernetes and of any CRDs laid out for it. */
+import versions from '../../versions.json' with { type: 'json' };
+import { goBuild } from './lib/go.ts';
+import { here } from './lib/here.ts';
+import { builtPeer } from './lib/peer.ts';
+import { type Tool, tool } from './lib/tool.ts';
+
+const build = goBuild({
+  name: 'kubeconform',
+  folder: here(import.meta, 'kubeconform/recipe'),
+  package: 'github.com/yannh/kubeconform/cmd/kubeconform',
+  binary: 'kubeconform',
+  defines: { 'main.version': `v${versions.tools.kubeconform}` },
+});
+
+export const kubeconformPeer = builtPeer({
+  name: 'kubeconform',
+  version: versions.tools.kubeconform,
+  had: 'built from the Go module proxy',
+  builds: [build],
+});
+
+export const kubeconform = (): Tool => tool(kubeconformPeer, build, 'kubeconform');
