@@ -1,6 +1,7 @@
 import { AppError } from '@hackspace/kit/errors.ts';
 import {
   LABEL_MANAGED,
+  LABEL_STATE,
   LABEL_TENANT,
   MANAGER,
   namespaceOf,
@@ -63,8 +64,12 @@ export function manifestsOf(record: TenantRecord, policy: Policy): Map<string, M
       name,
       namespace: namespaceOf(record.name),
       labels: labels(record),
-      // A parent with postBuild must never expand anything in here.
-      annotations: { 'kustomize.toolkit.fluxcd.io/substitute': 'disabled' },
+      annotations: {
+        // A parent with postBuild must never expand anything in here.
+        'kustomize.toolkit.fluxcd.io/substitute': 'disabled',
+        // Guards and rights go with the namespace, last: not with a file that left the repository.
+        ...(SYNCED.includes(kind) ? {} : { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' }),
+      },
     },
     ...rest,
   });
@@ -126,6 +131,9 @@ export function manifestsOf(record: TenantRecord, policy: Policy): Map<string, M
   return manifests;
 }
 
+/** What Flux may prune when its file is gone; all else stays as long as the namespace. */
+const SYNCED = ['GitRepository', 'Kustomization', 'SecretStore'];
+
 function labels(record: TenantRecord): Manifest {
   return { [LABEL_MANAGED]: MANAGER, [LABEL_TENANT]: record.name };
 }
@@ -138,6 +146,7 @@ function namespace(record: TenantRecord): Manifest {
       name: namespaceOf(record.name),
       labels: {
         ...labels(record),
+        [LABEL_STATE]: record.state,
         'pod-security.kubernetes.io/enforce': 'restricted',
         'pod-security.kubernetes.io/enforce-version': 'latest',
       },
