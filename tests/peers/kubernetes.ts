@@ -6,14 +6,14 @@ import versions from '../../versions.json' with { type: 'json' };
 import { controlPlane } from './kubernetes/build.ts';
 import { k3sImage, k3sImageIsHere, startContainer } from './kubernetes/container.ts';
 import {
-  type ControlPlane,
+  ControlPlane,
   type ControlPlaneOptions,
   startControlPlane,
 } from './kubernetes/control-plane.ts';
 import { Kubernetes, type KubernetesSource, readAccess } from './kubernetes/handle.ts';
 import type { Peer } from './lib/peer.ts';
 
-export { type ControlPlane, type ControlPlaneOptions, startContainer, startControlPlane };
+export { ControlPlane, type ControlPlaneOptions, startContainer, startControlPlane };
 export type { Kubernetes, KubernetesSource };
 
 /** Where `startKubernetes()` would take a cluster from now; undefined when there is none. */

