@@ -19,7 +19,7 @@ export interface JsonAnswer {
 }
 
 export interface JsonClient {
-  get(path: string): Promise<JsonAnswer>;
+  get(path: string, headers?: Record<string, string>): Promise<JsonAnswer>;
   /** A plain object goes as JSON, URLSearchParams as a form, a string as it is. */
   post(
     path: string,
@@ -59,7 +59,7 @@ export function jsonClient(options: JsonClientOptions): JsonClient {
     }
   }
   return {
-    get: (path) => call(path, { method: 'get' }),
+    get: (path, headers = {}) => call(path, { method: 'get', headers }),
     post: (path, body, headers = {}) => {
       if (body instanceof URLSearchParams || typeof body === 'string') {
         return call(path, { method: 'post', body, headers });

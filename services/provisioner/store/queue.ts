@@ -245,10 +245,12 @@ class BlobCache {
   }
 
   async list(revision: string, folder: string): Promise<string[]> {
-    if (this.#listed?.revision !== revision || this.#listed.folder !== folder) {
-      this.#listed = { revision, folder, ids: await this.#backend.list(revision, folder) };
-    }
-    return [...this.#listed.ids.keys()];
+    const kept = this.#listed;
+    if (kept?.revision === revision && kept.folder === folder) return [...kept.ids.keys()];
+    const ids = await this.#backend.list(revision, folder);
+    // Only a long list is worth keeping: a sweep reads it blob by blob.
+    if (ids.size > 100) this.#listed = { revision, folder, ids };
+    return [...ids.keys()];
   }
 }
 
