@@ -1,5 +1,7 @@
 /** Every peer, most needed first: the order in which `npm run peers` builds them. */
 import { apacheDigest, lighttpdDigest } from './digest.ts';
+import { flux, helm } from './flux.ts';
+import { gitPeer } from './git.ts';
 import { kubeconformPeer } from './kubeconform.ts';
 import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { kustomizePeer } from './kustomize.ts';
@@ -14,10 +16,13 @@ export const peers = {
   openbao,
   kubernetes,
   'control-plane': controlPlanePeer,
+  git: gitPeer,
+  flux,
   kubeconform: kubeconformPeer,
   kustomize: kustomizePeer,
   talosctl: talosctlPeer,
   opentofu,
+  'flux-helm': helm,
   radicale,
   sabre,
   'apache-digest': apacheDigest,
