@@ -1,7 +1,7 @@
 // One smoke body, three launchers: every service starts on Node, Deno and Bun, answers its surface, does
 // its own small job, and stops on SIGTERM with exit 0. `--json FILE` keeps the counts for CI.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,11 +9,21 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Smoke, smokes } from './smokes.ts';
 
+const bin = (name: string) => resolve('node_modules/.bin', name);
 const launchers: Record<string, string[]> = {
-  node: ['node'],
-  deno: ['deno', 'run', '--allow-all', '--quiet'],
-  bun: ['bun', '--bun'],
+  node: [bin('node')],
+  deno: [deno(), 'run', '--allow-all', '--quiet'],
+  bun: [bin('bun'), '--bun'],
 };
+
+/** The program itself: the package's own launcher would keep the signals. */
+function deno(): string {
+  const folder = 'node_modules/@deno';
+  const found = existsSync(folder)
+    ? readdirSync(folder).map((name) => resolve(folder, name, 'deno')).find(existsSync)
+    : undefined;
+  return found ?? bin('deno');
+}
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -44,7 +54,7 @@ async function smoke(runtime: string, service: Smoke): Promise<number> {
   const [command, ...args] = launchers[runtime]!;
   const started = performance.now();
   const child = spawn(
-    resolve('node_modules/.bin', command!),
+    command!,
     [...args, `services/${service.name}/main.ts`, '--config', config],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { createAuthority } from '../peers/lib/tls.ts';
 
 export interface Place {
   /** A folder of the run's own, removed afterwards. */
@@ -62,4 +64,54 @@ const icsProxy: Smoke = {
   },
 };
 
-export const smokes: Smoke[] = [icsProxy];
+/** Nobody listens where its node should be: it holds a share, looks, and says what it sees. */
+const unsealer: Smoke = {
+  name: 'unsealer',
+  async config({ folder, port }) {
+    const authority = await createAuthority(join(folder, 'pki'), 'smoke CA');
+    await writeFile(join(folder, 'kek'), randomBytes(32).toString('hex'), { mode: 0o600 });
+    await writeFile(join(folder, 'wake'), 'w'.repeat(64), { mode: 0o600 });
+    const config = JSON.stringify({
+      listen: { port },
+      state: join(folder, 'state'),
+      callers: { wake: { tokenFile: join(folder, 'wake') } },
+      clusters: {
+        core: {
+          nodes: [{ id: 'bao-0', url: 'https://127.0.0.1:1', san: 'bao-0.test' }],
+          caFile: authority.certFile,
+          threshold: 2,
+          shares: 3,
+          clusterId: '5f1c0de0-0000-4000-8000-000000000000',
+          shareFiles: [join(folder, 'share.jwe')],
+          keyFile: join(folder, 'kek'),
+        },
+      },
+    });
+    await writeFile(join(folder, 'config.yaml'), config);
+    const child = run('node_modules/.bin/node', [
+      'services/unsealer/cli.ts',
+      'enroll',
+      '--config',
+      join(folder, 'config.yaml'),
+      '--cluster',
+      'core',
+    ]);
+    child.child.stdin!.end(randomBytes(33).toString('base64'));
+    await child;
+    return config;
+  },
+  async check({ url }) {
+    const wake = (token: string) =>
+      fetch(`${url}/unseal`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+    if ((await wake('x'.repeat(64))).status !== 401) throw new Error('a stranger could wake it');
+    const answer = await wake('w'.repeat(64));
+    if (!answer.ok) throw new Error(`/unseal answered ${answer.status}`);
+    const status = await (await fetch(`${url}/status`, { headers: { accept: 'application/json' } }))
+      .json();
+    if (status.open || status.nodes[0]?.state !== 'down') {
+      throw new Error('it saw what is not there');
+    }
+  },
+};
+
+export const smokes: Smoke[] = [icsProxy, unsealer];
