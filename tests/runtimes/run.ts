@@ -88,6 +88,22 @@ async function smoke(runtime: string, service: Smoke): Promise<number> {
   }
 }
 
+/** Runs a suite that is a program of its own on one runtime; throws with what it said when it fails. */
+async function suite(runtime: string, file: string): Promise<string> {
+  const [command, ...args] = launchers[runtime]!;
+  const child = spawn(resolve('node_modules/.bin', command!), [...args, file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 180_000,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => output = (output + chunk).slice(-4000));
+  }
+  const code = await new Promise((done) => child.on('close', done));
+  if (code !== 0) throw new Error(`exit ${code}\n${output}`);
+  return output.trim().split('\n').at(-1)!;
+}
+
 const { values } = parseArgs({ options: { json: { type: 'string' } } });
 let passed = 0, failed = 0;
 for (const service of smokes) {
@@ -102,6 +118,18 @@ for (const service of smokes) {
     } catch (error) {
       failed++;
       process.stdout.write(`FAIL ${service.name} on ${runtime}: ${(error as Error).message}\n`);
+    }
+  }
+}
+for (const name of ['sources']) {
+  for (const runtime of Object.keys(launchers)) {
+    try {
+      const said = await suite(runtime, `tests/runtimes/${name}.ts`);
+      passed++;
+      process.stdout.write(`ok   suite ${name} on ${runtime}, ${said}\n`);
+    } catch (error) {
+      failed++;
+      process.stdout.write(`FAIL suite ${name} on ${runtime}: ${(error as Error).message}\n`);
     }
   }
 }
