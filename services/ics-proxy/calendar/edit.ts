@@ -1,0 +1,291 @@
+import { Buffer } from 'node:buffer';
+import { ascii, COLON, NAME, same, SEMICOLON, type Writer } from './bytes.ts';
+import { type Component, Has } from './components.ts';
+import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
+import { Params, readParams } from './params.ts';
+import { lineEnd } from './properties.ts';
+import { quoteParam } from './zone-names.ts';
+
+/** What is to be changed in a component. What is absent leaves everything byte for byte. */
+export interface Edit {
+  uid?: string | undefined;
+  /** Put before SUMMARY's value; already escaped. */
+  prefix?: Buffer | undefined;
+  /** Replaces COLOR. */
+  color?: string | undefined;
+  /** Lines put before END, not yet folded. */
+  add?: readonly string[] | undefined;
+  dropAlarms?: boolean | undefined;
+  /** New names of TZIDs. */
+  tzids?: ReadonlyMap<string, string> | undefined;
+  /** TZID given to date-times that have none. */
+  floating?: string | undefined;
+  /** New UIDs that RELATED-TO may have to point to. */
+  related?: ReadonlyMap<string, string> | undefined;
+  /** Of the size budget: 1 drops what is bulky, 2 the DESCRIPTION too. */
+  sacrifice?: 0 | 1 | 2 | undefined;
+}
+
+/** A component as it goes out: `[start, end)` of `source`. */
+export interface Piece {
+  source: Buffer;
+  start: number;
+  end: number;
+  /** The DTSTAMP line, relative to `start`; both 0 when there is none. */
+  stampStart: number;
+  stampEnd: number;
+  /** See `Component.hash`. */
+  hash: number;
+}
+
+/** Stands in for a missing DTSTAMP: never changes, so that a feed does not either. */
+export const NO_DTSTAMP = 'DTSTAMP:19700101T000000Z';
+
+const BEGIN = ascii('begin'), END = ascii('end'), UID = ascii('uid'), SUMMARY = ascii('summary');
+const DTSTAMP = ascii('dtstamp'), COLOR = ascii('color'), RELATED_TO = ascii('related-to');
+const VALARM = ascii('valarm');
+const DATES = ['dtstart', 'dtend', 'due', 'recurrence-id', 'rdate', 'exdate'].map(ascii);
+const BULK = ['attach', 'comment', 'attendee', 'x-alt-desc', 'styled-description'].map(ascii);
+const DESCRIPTION = ascii('description');
+
+const params = new Params();
+
+/** Writes the component as the edit wants it. */
+export function edit(out: Writer, source: Buffer, component: Component, change: Edit): Piece {
+  return new Editor(out, source, component, change).run();
+}
+
+class Editor {
+  readonly #out: Writer;
+  readonly #source: Buffer;
+  readonly #component: Component;
+  readonly #change: Edit;
+  readonly #retimes: boolean;
+  /** What comes before this is written or dropped. */
+  #done: number;
+  // The logical line at hand: `[#line, #stop)`, its name up to `#nameEnd`, the next from `#next`.
+  #line = 0;
+  #nameEnd = 0;
+  #stop = 0;
+  #next = 0;
+  #stampStart = 0;
+  #stampEnd = 0;
+
+  constructor(out: Writer, source: Buffer, component: Component, change: Edit) {
+    this.#out = out;
+    this.#source = source;
+    this.#component = component;
+    this.#change = change;
+    this.#done = component.start;
+    this.#retimes = change.tzids !== undefined || change.floating !== undefined;
+  }
+
+  run(): Piece {
+    const source = this.#source;
+    const from = this.#out.length;
+    const { end, has } = this.#component;
+    let depth = -1;
+    let skip = 0;
+    for (let at = this.#component.start; at < end; at = this.#next) {
+      this.#line = at;
+      this.#stop = lineEnd(source, at, end);
+      this.#next = this.#stop + 2;
+      let nameEnd = at;
+      while (NAME[source[nameEnd]!] === 1) nameEnd++;
+      this.#nameEnd = nameEnd;
+      const length = nameEnd - at;
+      const first = source[at]! | 32;
+      if (length === 5 && first === 98 && same(source, at, BEGIN)) {
+        if (++depth === 0) this.#repair();
+        else if (skip === 0 && this.#drops()) {
+          this.#keep(at);
+          skip = depth;
+        }
+      } else if (length === 3 && first === 101 && same(source, at, END)) {
+        if (depth === skip && skip > 0) {
+          this.#done = this.#next;
+          skip = 0;
+        }
+        if (--depth < 0) this.#append();
+      } else if (skip === 0) {
+        if (depth === 0) this.#property(length, first, from);
+        else if (this.#retimes) this.#retime(false);
+      }
+    }
+    this.#keep(end);
+    if (has & Has.NO_END) {
+      this.#append();
+      writeLine(this.#out, `END:${this.#component.type}`);
+    }
+    return {
+      source: this.#source,
+      start: from,
+      end: this.#out.length,
+      stampStart: this.#stampStart,
+      stampEnd: this.#stampEnd,
+      hash: 0,
+    };
+  }
+
+  #keep(until: number): void {
+    if (until <= this.#done) return;
+    this.#out.copy(this.#source, this.#done, until);
+    this.#done = until;
+  }
+
+  #drop(): void {
+    this.#keep(this.#line);
+    this.#done = this.#next;
+  }
+
+  #replace(text: Buffer): void {
+    this.#drop();
+    writeFolded(this.#out, text);
+  }
+
+  /** UID and DTSTAMP that are missing go right behind BEGIN. */
+  #repair(): void {
+    const { has, uid } = this.#component;
+    if (!(has & (Has.NO_UID | Has.NO_STAMP))) return;
+    this.#keep(this.#next);
+    if (has & Has.NO_UID) writeLine(this.#out, `UID:${this.#change.uid ?? uid}`);
+    if (has & Has.NO_STAMP) writeLine(this.#out, NO_DTSTAMP);
+  }
+
+  #append(): void {
+    this.#keep(this.#component.has & Has.NO_END ? this.#component.end : this.#line);
+    const { color, add } = this.#change;
+    if (color !== undefined) writeLine(this.#out, `COLOR:${color}`);
+    for (const line of add ?? []) writeLine(this.#out, line);
+  }
+
+  /** Is the nested component that begins here to go? */
+  #drops(): boolean {
+    if (!this.#change.dropAlarms) return false;
+    const value = unfold(this.#source, this.#nameEnd + 1, this.#stop);
+    return value.length === 6 && same(value, 0, VALARM);
+  }
+
+  #property(length: number, first: number, from: number): void {
+    const source = this.#source;
+    const line = this.#line;
+    const change = this.#change;
+    if (length === 3 && first === 117 && same(source, line, UID)) {
+      if (this.#component.has & Has.NO_UID) this.#drop();
+      else if (change.uid !== undefined) this.#replace(Buffer.from(`UID:${change.uid}`));
+      return;
+    }
+    if (length === 7) {
+      if (first === 100 && same(source, line, DTSTAMP)) return this.#stamp(from);
+      if (change.prefix && first === 115 && same(source, line, SUMMARY)) {
+        return this.#prefix(change.prefix);
+      }
+    }
+    if (change.color !== undefined && length === 5 && first === 99 && same(source, line, COLOR)) {
+      return this.#drop();
+    }
+    if (change.sacrifice && this.#isBulk(length, first, change.sacrifice)) return this.#drop();
+    if (change.related && length === 10 && first === 114 && same(source, line, RELATED_TO)) {
+      return this.#relate(change.related);
+    }
+    if (this.#retimes) {
+      this.#retime(DATES.some((d) => d.length === length && same(source, line, d)));
+    }
+  }
+
+  #stamp(from: number): void {
+    if (this.#component.has & Has.NO_STAMP) return this.#drop();
+    this.#keep(this.#line);
+    this.#stampStart = this.#out.length - from;
+    this.#keep(this.#next);
+    this.#stampEnd = this.#out.length - from;
+  }
+
+  #prefix(prefix: Buffer): void {
+    const source = this.#source;
+    params.reset();
+    const value = source[this.#nameEnd] === COLON
+      ? this.#nameEnd + 1
+      : readParams(source, this.#nameEnd, this.#stop, params);
+    if (value > 0 && this.#stop - this.#line + prefix.length <= LINE_OCTETS) {
+      this.#keep(value);
+      this.#out.copy(prefix, 0, prefix.length);
+      return;
+    }
+    const text = unfold(source, this.#line, this.#stop);
+    const colon = valueOf(text);
+    if (colon > 0) {
+      this.#replace(Buffer.concat([text.subarray(0, colon), prefix, text.subarray(colon)]));
+    }
+  }
+
+  #isBulk(length: number, first: number, level: 1 | 2): boolean {
+    const source = this.#source;
+    const line = this.#line;
+    if (first === 120 && source[line + 1] === 45) return true;
+    if (level === 2 && length === 11 && same(source, line, DESCRIPTION)) return true;
+    return BULK.some((name) => name.length === length && same(source, line, name));
+  }
+
+  #relate(related: ReadonlyMap<string, string>): void {
+    const text = unfold(this.#source, this.#line, this.#stop);
+    const colon = valueOf(text);
+    if (colon < 0) return;
+    const uid = related.get(text.toString('utf8', colon));
+    if (uid === undefined) return;
+    this.#replace(Buffer.concat([text.subarray(0, colon), Buffer.from(uid)]));
+  }
+
+  /** TZIDs that have a new name, and date-times that are to have one. */
+  #retime(isDate: boolean): void {
+    const source = this.#source;
+    if (source[this.#nameEnd] === COLON && !(isDate && this.#change.floating)) return;
+    const changed = retimed(source, this.#line, this.#stop, this.#change, isDate);
+    if (changed) this.#replace(changed);
+  }
+}
+
+/** Where the value of an unfolded line begins; -1 when its parameters are malformed. */
+function valueOf(line: Buffer): number {
+  let at = 0;
+  while (at < line.length && NAME[line[at]!] === 1) at++;
+  params.reset();
+  return line[at] === COLON
+    ? at + 1
+    : line[at] === SEMICOLON
+    ? readParams(line, at, line.length, params)
+    : -1;
+}
+
+/** The line with its TZID renamed, or bound to `floating`; undefined when it stays. */
+export function retimed(
+  source: Buffer,
+  line: number,
+  stop: number,
+  change: Pick<Edit, 'tzids' | 'floating'>,
+  isDate: boolean,
+): Buffer | undefined {
+  const text = unfold(source, line, stop);
+  const value = valueOf(text);
+  if (value < 0) return undefined;
+  const { tzidStart, tzidEnd } = params;
+  if (tzidEnd > tzidStart) {
+    const tzid = change.tzids?.get(text.toString('utf8', tzidStart, tzidEnd));
+    if (tzid === undefined) return undefined;
+    const quoted = text[tzidStart - 1] === 34 ? 1 : 0;
+    return Buffer.concat([
+      text.subarray(0, tzidStart - quoted),
+      Buffer.from(quoteParam(tzid)),
+      text.subarray(tzidEnd + quoted),
+    ]);
+  }
+  if (!isDate || change.floating === undefined) return undefined;
+  // Only a list of local date-times floats: not dates, not UTC.
+  const first = text.toString('latin1', value).split(/[,/]/, 1)[0]!;
+  if (!/^\d{8}T\d{6}$/i.test(first)) return undefined;
+  return Buffer.concat([
+    text.subarray(0, value - 1),
+    Buffer.from(`;TZID=${quoteParam(change.floating)}`),
+    text.subarray(value - 1),
+  ]);
+}

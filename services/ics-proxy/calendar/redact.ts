@@ -1,0 +1,176 @@
+import { Buffer } from 'node:buffer';
+import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes.ts';
+import { type Component, Has } from './components.ts';
+import { type Edit, NO_DTSTAMP, type Piece, retimed } from './edit.ts';
+import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
+import { lineEnd, properties } from './properties.ts';
+
+/** The properties a busy view keeps: when, and for whom it blocks time. All others may say what. */
+const ALLOWED: readonly (readonly Uint8Array[])[] = (() => {
+  const table: Uint8Array[][] = Array.from({ length: 14 }, () => []);
+  for (
+    const name of [
+      'DTSTART',
+      'DTEND',
+      'DUE',
+      'RECURRENCE-ID',
+      'RDATE',
+      'EXDATE',
+      'DURATION',
+      'RRULE',
+    ]
+      .concat(
+        'EXRULE',
+        'SEQUENCE',
+        'LAST-MODIFIED',
+        'DTSTAMP',
+        'STATUS',
+        'TRANSP',
+        'CLASS',
+        'FREEBUSY',
+      )
+  ) table[name.length]!.push(ascii(name.toLowerCase()));
+  return table;
+})();
+const DATES = ['dtstart', 'dtend', 'due', 'recurrence-id', 'rdate', 'exdate'].map(ascii);
+const DTSTAMP = ascii('dtstamp'), STATUS = ascii('status'), TRANSP = ascii('transp');
+const CLASS = ascii('class'), FREEBUSY = ascii('freebusy'), TZID = ascii(';tzid=');
+const BEGIN = ascii('begin'), END = ascii('end');
+const STATUSES = ['confirmed', 'tentative', 'cancelled'].map(ascii);
+const TRANSPARENCIES = ['opaque', 'transparent'].map(ascii);
+const CLASSES = ['public', 'private', 'confidential'].map(ascii);
+/** Bytes of dates, durations, periods and rules. */
+const PLAIN = new Uint8Array(256);
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789=;,:+-/') {
+  PLAIN[c.charCodeAt(0)] = 1;
+}
+
+/** Components that take time and may stand in a busy view. */
+export function blocksTime(type: string): boolean {
+  return type === 'VEVENT' || type === 'VFREEBUSY';
+}
+
+/** Writes what the component says about time, and nothing else, under the UID given. */
+export function redact(
+  out: Writer,
+  source: Buffer,
+  component: Component,
+  uid: string,
+  change: Pick<Edit, 'tzids' | 'floating' | 'add' | 'color'>,
+): Piece {
+  const from = out.length;
+  const { start, end, type } = component;
+  let stampStart = 0;
+  let stampEnd = 0;
+  let transparent = false;
+  let depth = -1;
+  writeLine(out, `BEGIN:${type}`);
+  writeLine(out, `UID:${uid}`);
+  for (let at = start; at < end;) {
+    const line = at;
+    const stop = lineEnd(source, at, end);
+    at = stop + 2;
+    let nameEnd = line;
+    while (NAME[source[nameEnd]!] === 1) nameEnd++;
+    const length = nameEnd - line;
+    if (length === 5 && same(source, line, BEGIN)) depth++;
+    else if (length === 3 && same(source, line, END)) depth--;
+    if (depth !== 0 || !isAllowed(source, line, length)) continue;
+    if (length === 7 && same(source, line, DTSTAMP)) {
+      if (component.has & Has.NO_STAMP) continue;
+      stampStart = out.length - from;
+      writeTime(out, source, line, nameEnd, stop, {}, false);
+      stampEnd = out.length - from;
+      if (stampEnd === stampStart) stampStart = stampEnd = 0;
+    } else if (length === 6 && same(source, line, STATUS)) {
+      writeWord(out, source, line, nameEnd, stop, STATUSES);
+    } else if (length === 6 && same(source, line, TRANSP)) {
+      const which = writeWord(out, source, line, nameEnd, stop, TRANSPARENCIES);
+      transparent = which === 1;
+    } else if (length === 5 && same(source, line, CLASS)) {
+      writeWord(out, source, line, nameEnd, stop, CLASSES);
+    } else if (length !== 8 || type === 'VFREEBUSY' || !same(source, line, FREEBUSY)) {
+      const isDate = DATES.some((d) => d.length === length && same(source, line, d));
+      writeTime(out, source, line, nameEnd, stop, change, isDate);
+    }
+  }
+  if (stampEnd === 0) writeLine(out, NO_DTSTAMP);
+  if (type === 'VEVENT') writeLine(out, transparent ? 'SUMMARY:Free' : 'SUMMARY:Busy');
+  if (change.color !== undefined) writeLine(out, `COLOR:${change.color}`);
+  for (const added of change.add ?? []) writeLine(out, added);
+  writeLine(out, `END:${type}`);
+  return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0 };
+}
+
+function isAllowed(source: Buffer, start: number, length: number): boolean {
+  if (length >= ALLOWED.length) return false;
+  const names = ALLOWED[length]!;
+  for (let i = 0; i < names.length; i++) if (same(source, start, names[i]!)) return true;
+  return false;
+}
+
+/** A line of one word out of few; anything else is not written. Returns which, or -1. */
+function writeWord(
+  out: Writer,
+  source: Buffer,
+  line: number,
+  nameEnd: number,
+  stop: number,
+  words: readonly Uint8Array[],
+): number {
+  if (source[nameEnd] !== COLON) return -1;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (stop - nameEnd - 1 !== word.length || !same(source, nameEnd + 1, word)) continue;
+    out.copy(source, line, stop + 2);
+    return i;
+  }
+  return -1;
+}
+
+/** A line of dates, a duration or a rule, with no parameters but TZID, VALUE and RANGE. */
+function writeTime(
+  out: Writer,
+  source: Buffer,
+  line: number,
+  nameEnd: number,
+  stop: number,
+  change: Pick<Edit, 'tzids' | 'floating'>,
+  isDate: boolean,
+): void {
+  const renames = isDate && (change.tzids !== undefined || change.floating !== undefined);
+  if (!renames && stop - line <= LINE_OCTETS) {
+    // The usual: no parameters, or a TZID alone.
+    let value = nameEnd;
+    if (source[nameEnd] === SEMICOLON && stop - nameEnd > 6 && same(source, nameEnd, TZID)) {
+      value = nameEnd + 6;
+      while (value < stop && source[value] !== COLON && source[value] !== QUOTE) {
+        if (source[value] === SEMICOLON || source[value] === 44) break;
+        value++;
+      }
+    }
+    if (source[value] === COLON && isPlain(source, value + 1, stop)) {
+      return out.copy(source, line, stop + 2);
+    }
+  }
+  const changed = renames ? retimed(source, line, stop, change, isDate) : undefined;
+  const text = changed ?? unfold(source, line, stop);
+  const wrapped = Buffer.concat([Buffer.from('BEGIN:X\r\n'), text, Buffer.from('\r\nEND:X\r\n')]);
+  for (const { name, params, value } of properties(wrapped, 0, wrapped.length)) {
+    const bytes = Buffer.from(value);
+    if (!isPlain(bytes, 0, bytes.length)) return;
+    let kept = name;
+    for (const param of ['VALUE', 'TZID', 'RANGE', 'FBTYPE']) {
+      const given = params.get(param);
+      if (given === undefined) continue;
+      if (param !== 'TZID' && !/^[A-Za-z-]{1,32}$/.test(given)) continue;
+      kept += `;${param}=${/[:;,]/.test(given) ? `"${given}"` : given}`;
+    }
+    writeFolded(out, Buffer.from(`${kept}:${value}`));
+  }
+}
+
+function isPlain(source: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (PLAIN[source[i]!] === 0) return false;
+  return true;
+}

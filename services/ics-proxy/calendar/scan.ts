@@ -1,0 +1,369 @@
+import type { Buffer } from 'node:buffer';
+import { COLON, CONTROL, CR, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts';
+import { type Component, QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
+import { Draft } from './draft.ts';
+import { LINE_OCTETS, unfold } from './lines.ts';
+import { Params, readParams } from './params.ts';
+import { Tzids } from './tzids.ts';
+import { readZone } from './zone-rules.ts';
+
+/** A stretch of the source that is kept out of the feed. */
+export interface Fault {
+  reason: string;
+  start: number;
+  end: number;
+}
+
+export interface Scan {
+  components: Component[];
+  zones: ZoneDefinition[];
+  tzids: string[];
+  header: Record<string, string>;
+  faults: Fault[];
+  faultCount: number;
+  calendars: number;
+}
+
+/** Components nested deeper than this are no calendar's. VEVENT > VALARM > VLOCATION is 3. */
+const MAX_DEPTH = 16;
+const MAX_HEADER = 64;
+/** They stand directly in a VCALENDAR and never in one another: a BEGIN of one ends a lost one. */
+const TOP = new Set(['VEVENT', 'VTODO', 'VJOURNAL', 'VFREEBUSY', 'VTIMEZONE', 'VAVAILABILITY']);
+/** They never stand directly in a VCALENDAR. */
+const INNER = new Set(['VALARM', 'STANDARD', 'DAYLIGHT', 'AVAILABLE', 'PARTICIPANT', 'VLOCATION']);
+
+export interface ScanOptions {
+  /** The lines have been put in order: there is no second chance, fold or not. */
+  normalised: boolean;
+  /** The input ended in the middle of a line. */
+  truncated: boolean;
+}
+
+/**
+ * Finds the components of `source` in one pass. Returns undefined at the first line that is not in
+ * order (see lines.ts), which cannot be when `normalised`.
+ */
+export function scan(source: Buffer, options: ScanOptions): Scan | undefined {
+  const length = source.length;
+  const scanner = new Scanner(source, options);
+  if (length === 0) return scanner.finish();
+  if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return undefined;
+  if (source[0] === SPACE || source[0] === TAB || source[0] === 0xef) return undefined;
+  let at = 0;
+  while (at < length) {
+    const start = at;
+    let physical = at;
+    let folded = false;
+    for (;;) {
+      // The input ends in CR LF: this inner loop, which sees every byte, needs no test of the end.
+      while (CONTROL[source[at]!] === 0) at++;
+      if (source[at] !== CR || source[at + 1] !== LF) return undefined;
+      if (at - physical > LINE_OCTETS || at === start) return undefined;
+      const next = at + 2 < length ? source[at + 2] : 0;
+      if (next !== SPACE && next !== TAB) break;
+      folded = true;
+      at += 2;
+      physical = at;
+    }
+    if (!scanner.line(start, at, folded)) return undefined;
+    at += 2;
+  }
+  return scanner.finish();
+}
+
+class Scanner {
+  readonly #source: Buffer;
+  readonly #options: ScanOptions;
+  readonly #params = new Params();
+  readonly #tzids = new Tzids();
+  readonly #draft: Draft;
+  readonly #components: Component[] = [];
+  readonly #zones: ZoneDefinition[] = [];
+  readonly #zonesByText = new Map<string, ZoneDefinition>();
+  readonly #header: Record<string, string> = {};
+  #headerCount = 0;
+  readonly #faults: Fault[] = [];
+  #faultCount = 0;
+  #calendars = 0;
+  #inCalendar = false;
+  /** Where lines that belong to no component began, or -1. */
+  #stray = -1;
+  #strayReason = '';
+  /** Where the component that is being read began, or -1. */
+  #start = -1;
+  #type = '';
+  /** Why it cannot be in the feed; the first reason stays. */
+  #bad = '';
+  readonly #nested: string[] = [];
+
+  constructor(source: Buffer, options: ScanOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#draft = new Draft(this.#tzids);
+  }
+
+  /** One logical line `[start, end)`, without its line break. False: the lines are not in order. */
+  line(start: number, end: number, folded: boolean): boolean {
+    const source = this.#source;
+    let at = start;
+    while (NAME[source[at]!] === 1) at++;
+    if (source[at] === COLON && at > start) {
+      const first = source[start]! | 32;
+      if (at - start === 5 && first === 98 && word(source, start, 5) === 'BEGIN') {
+        if (folded && !this.#options.normalised) return false;
+        this.#begin(start, this.#word(at + 1, end, folded));
+      } else if (at - start === 3 && first === 101 && word(source, start, 3) === 'END') {
+        if (folded && !this.#options.normalised) return false;
+        this.#end(start, end + 2, this.#word(at + 1, end, folded));
+      } else if (this.#start < 0) {
+        this.#outside(source, start, start, at, at + 1, end, folded);
+      } else if (this.#nested.length === 0 && this.#bad === '') {
+        const bad = this.#draft.property(source, start, at, at + 1, end, folded, -1, start, end);
+        if (bad !== '') this.#bad = bad;
+      }
+      return true;
+    }
+    this.#complexLine(start, at, end, folded);
+    return true;
+  }
+
+  /** A line with parameters, with a fold before its colon, or of no known form. */
+  #complexLine(lineStart: number, nameEnd: number, lineEnd: number, folded: boolean): void {
+    let source = this.#source;
+    let start = lineStart;
+    let end = lineEnd;
+    let at = nameEnd;
+    const straighten = () => {
+      source = unfold(source, lineStart, lineEnd);
+      start = at = 0;
+      end = source.length;
+      folded = false;
+      while (at < end && NAME[source[at]!] === 1) at++;
+    };
+    if (source[at] === CR && folded) straighten();
+    const params = this.#params;
+    params.reset();
+    let value = -1;
+    if (at > start && at < end) {
+      if (source[at] === COLON) value = at + 1;
+      else if (source[at] === SEMICOLON) {
+        value = readParams(source, at, end, params);
+        if (value === -2) {
+          straighten();
+          params.reset();
+          value = readParams(source, at, end, params);
+        }
+      }
+    }
+    if (value < 0) {
+      this.#fault(lineStart, 'A line is not of the form NAME;PARAMETER=value:value');
+    } else if (this.#start < 0) {
+      this.#outside(source, lineStart, start, at, value, end, folded);
+    } else if (this.#bad === '') {
+      const tzid = params.tzidEnd > params.tzidStart
+        ? this.#tzids.of(source, params.tzidStart, params.tzidEnd)
+        : -1;
+      if (tzid >= 0) this.#draft.uses(tzid);
+      if (this.#nested.length > 0) return;
+      const bad = this.#draft.property(
+        source,
+        start,
+        at,
+        value,
+        end,
+        folded,
+        tzid,
+        lineStart,
+        lineEnd,
+      );
+      if (bad !== '') this.#bad = bad;
+    }
+  }
+
+  /** The name behind BEGIN: or END:, upper case; `''` when it is none. */
+  #word(start: number, end: number, folded: boolean): string {
+    const source = folded ? unfold(this.#source, start, end) : this.#source;
+    let from = folded ? 0 : start;
+    let to = folded ? source.length : end;
+    while (from < to && source[from] === SPACE) from++;
+    while (to > from && source[to - 1] === SPACE) to--;
+    if (to - from > 64) return '';
+    for (let i = from; i < to; i++) if (NAME[source[i]!] === 0) return '';
+    return word(source, from, to - from);
+  }
+
+  #begin(start: number, type: string): void {
+    if (type === 'VCALENDAR') {
+      this.#lose(start, 'BEGIN:VCALENDAR');
+      this.#endStray(start);
+      this.#calendars++;
+      this.#inCalendar = true;
+      return;
+    }
+    if (this.#start >= 0 && !TOP.has(type)) {
+      if (this.#bad !== '') return;
+      if (type === '') this.#bad = 'A BEGIN names no component';
+      else if (this.#nested.push(type) > MAX_DEPTH) {
+        this.#bad = `Components are nested deeper than ${MAX_DEPTH}`;
+      } else this.#draft.nest(type);
+      return;
+    }
+    this.#lose(start, `BEGIN:${type}`);
+    this.#endStray(start);
+    this.#start = start;
+    this.#type = type;
+    this.#nested.length = 0;
+    this.#bad = type === ''
+      ? 'A BEGIN names no component'
+      : INNER.has(type)
+      ? `${type} stands outside a component`
+      : !this.#inCalendar && !TOP.has(type)
+      ? `${type} stands outside a VCALENDAR`
+      : '';
+    this.#draft.begin(type, start);
+  }
+
+  #end(start: number, end: number, type: string): void {
+    if (this.#start < 0) {
+      if (type !== 'VCALENDAR') this.#fault(start, `END:${type} without its BEGIN`);
+      else {
+        this.#endStray(start);
+        this.#inCalendar = false;
+      }
+      return;
+    }
+    const nested = this.#nested;
+    if (this.#bad === '' && nested.length > 0 && nested[nested.length - 1] === type) {
+      nested.pop();
+    } else if (type === this.#type) {
+      if (nested.length > 0 && this.#bad === '') {
+        this.#bad = `${nested[nested.length - 1]} has no END`;
+      }
+      this.#complete(end, 0);
+    } else if (type === 'VCALENDAR') {
+      this.#lose(start, 'END:VCALENDAR');
+      this.#inCalendar = false;
+    } else if (this.#bad === '') this.#bad = `END:${type} without its BEGIN`;
+  }
+
+  /** The component ends here: into the list, or into quarantine. */
+  #complete(end: number, has: number): void {
+    const start = this.#start;
+    this.#start = -1;
+    if (this.#bad === '') this.#bad = this.#draft.missing();
+    if (this.#bad !== '') this.#quarantine(start, end, this.#bad);
+    else if (this.#type === 'VTIMEZONE') this.#zone(start, end);
+    else {
+      const calendar = Math.max(0, this.#calendars - 1);
+      const index = this.#components.length;
+      this.#components.push(this.#draft.finish(this.#source, end, calendar, has, index));
+    }
+  }
+
+  #zone(start: number, end: number): void {
+    const calendar = Math.max(0, this.#calendars - 1);
+    const text = this.#source.toString('latin1', start, end);
+    const known = this.#zonesByText.get(text);
+    if (known) {
+      if (known.calendars[known.calendars.length - 1] !== calendar) known.calendars.push(calendar);
+      return;
+    }
+    const rules = readZone(this.#source, start, end);
+    if (typeof rules === 'string') return this.#quarantine(start, end, rules);
+    const zone = { tzid: rules.tzid, calendars: [calendar], start, end, rules };
+    this.#zonesByText.set(text, zone);
+    this.#zones.push(zone);
+  }
+
+  /** A component that is still open where it cannot be. */
+  #lose(at: number, before: string): void {
+    if (this.#start < 0) return;
+    const start = this.#start;
+    this.#start = -1;
+    this.#quarantine(start, at, this.#bad || `No END:${this.#type} before ${before}`);
+  }
+
+  #outside(
+    source: Buffer,
+    line: number,
+    start: number,
+    nameEnd: number,
+    value: number,
+    end: number,
+    folded: boolean,
+  ): void {
+    if (!this.#inCalendar) return this.#fault(line, 'Content outside a VCALENDAR');
+    this.#endStray(line);
+    if (this.#headerCount >= MAX_HEADER || nameEnd - start > 64 || end - value > 1024) return;
+    const name = word(source, start, nameEnd - start);
+    if (Object.hasOwn(this.#header, name)) return;
+    this.#headerCount++;
+    const text = folded ? unfold(source, value, end) : source.subarray(value, end);
+    Object.defineProperty(this.#header, name, {
+      value: text.toString('utf8'),
+      enumerable: true,
+    });
+  }
+
+  /** A faulty line: it condemns the component it stands in, or joins the stray lines before it. */
+  #fault(start: number, reason: string): void {
+    if (this.#start >= 0) {
+      if (this.#bad === '') this.#bad = reason;
+    } else if (this.#stray < 0) {
+      this.#stray = start;
+      this.#strayReason = reason;
+    }
+  }
+
+  #endStray(at: number): void {
+    if (this.#stray >= 0) this.#quarantine(this.#stray, at, this.#strayReason);
+    this.#stray = -1;
+  }
+
+  #quarantine(start: number, end: number, reason: string): void {
+    this.#faultCount++;
+    if (this.#faults.length < QUARANTINE_LIMIT) this.#faults.push({ reason, start, end });
+  }
+
+  finish(): Scan {
+    const end = this.#source.length;
+    if (this.#start >= 0) {
+      const whole = this.#nested.length === 0 && !this.#options.truncated;
+      if (!whole || this.#type === 'VTIMEZONE') this.#lose(end, 'the end of the file');
+      else this.#complete(end, -1);
+    }
+    this.#endStray(end);
+    return {
+      components: this.#components,
+      zones: this.#zones,
+      tzids: this.#tzids.list,
+      header: this.#header,
+      faults: this.#faults.sort((a, b) => a.start - b.start),
+      faultCount: this.#faultCount,
+      calendars: this.#calendars,
+    };
+  }
+}
+
+let lastWord = 'BEGIN';
+
+/** Upper-case text of a name. The last answer is given again when it fits, without a new string. */
+function word(source: Buffer, start: number, length: number): string {
+  if (length === 5 && fits(source, start, 'BEGIN')) return 'BEGIN';
+  if (length === 3 && fits(source, start, 'END')) return 'END';
+  if (length === 6 && fits(source, start, 'VEVENT')) return 'VEVENT';
+  if (length === 6 && fits(source, start, 'VALARM')) return 'VALARM';
+  if (length !== lastWord.length || !fits(source, start, lastWord)) {
+    lastWord = source.toString('latin1', start, start + length).toUpperCase();
+  }
+  return lastWord;
+}
+
+function fits(source: Buffer, start: number, upper: string): boolean {
+  for (let i = 0; i < upper.length; i++) {
+    const want = upper.charCodeAt(i);
+    const got = source[start + i]!;
+    if (got !== want && (want < 65 || want > 90 || got !== want + 32)) return false;
+  }
+  return true;
+}
