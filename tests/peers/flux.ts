@@ -38,6 +38,8 @@ export interface FluxOptions {
   helm?: boolean;
   /** More arguments of kustomize-controller. Set already: the lockdown flags, and short retry times. */
   kustomizeArgs?: string[];
+  /** More environment of kustomize-controller. */
+  kustomizeEnv?: Record<string, string>;
   sourceArgs?: string[];
 }
 
@@ -95,13 +97,21 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
     const storage = join(sandbox.folder, 'artifacts');
     for (const folder of [tmp, storage]) mkdirSync(folder);
     const env = { KUBECONFIG: cluster.kubeconfig, RUNTIME_NAMESPACE: 'flux-system', TMPDIR: tmp };
-    const controller = async (name: string, folder: string, args: string[]) => {
+    const controller = async (
+      name: string,
+      folder: string,
+      args: string[],
+      more: Record<string, string> = {},
+    ) => {
       const health = await sandbox.port();
       return await sandbox.spawn(name, join(folder, 'bin', name), [
         ...common,
         `--health-addr=127.0.0.1:${health}`,
         ...args,
-      ], { env, ready: async () => await statusOf(`http://127.0.0.1:${health}/readyz`) === 200 });
+      ], {
+        env: { ...env, ...more },
+        ready: async () => await statusOf(`http://127.0.0.1:${health}/readyz`) === 200,
+      });
     };
     const artifacts = `127.0.0.1:${await sandbox.port()}`;
     const [source, kustomize, helmed] = await Promise.all([
@@ -116,7 +126,7 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
         ...brisk,
         '--no-remote-bases=true',
         ...options.kustomizeArgs ?? [],
-      ]),
+      ], options.kustomizeEnv),
       options.helm
         ? controller('helm-controller', helmController.folder()!, [...lockdown, ...brisk])
         : undefined,
