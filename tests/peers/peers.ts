@@ -2,6 +2,7 @@
 import { apacheDigest, lighttpdDigest } from './digest.ts';
 import { flux, helm } from './flux.ts';
 import { gitPeer } from './git.ts';
+import { keycloak } from './keycloak.ts';
 import { kubeconformPeer } from './kubeconform.ts';
 import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { kustomizePeer } from './kustomize.ts';
@@ -17,6 +18,7 @@ export const peers = {
   kubernetes,
   'control-plane': controlPlanePeer,
   git: gitPeer,
+  keycloak,
   flux,
   kubeconform: kubeconformPeer,
   kustomize: kustomizePeer,
