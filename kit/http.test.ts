@@ -155,3 +155,25 @@ test('a port that is taken is an error that names it', async () => {
   await expect(serve(app(), { host: '127.0.0.1', port: served.port }))
     .rejects.toThrow(`Cannot listen on 127.0.0.1:${served.port}: EADDRINUSE`);
 });
+
+test('a request without a declared length is served, and a chunked one is still limited', async () => {
+  const http = app();
+  http.delete('/things', (c) => c.json({ gone: true }));
+  served = await serve(http, { host: '127.0.0.1', port: 0 });
+  const { port, url } = served;
+  expect((await fetch(`${url}/things`, { method: 'DELETE' })).status).toBe(200);
+  const chunked = (size: number) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      let text = '';
+      socket.on('data', (data) => text += data);
+      socket.on('close', () => resolve(text.split('\r\n')[0]!));
+      socket.on('error', () => {});
+      const head = 'POST /things/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+        'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+      const body = `{"n":1${' '.repeat(size)}}`;
+      socket.write(`${head}${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
+    });
+  expect(await chunked(0)).toContain('200');
+  expect(await chunked(2 * 1024 * 1024)).toContain('400');
+});

@@ -104,6 +104,15 @@ export function createHttp(options: HttpOptions): OpenAPIHono<HttpEnv> {
       ms: Math.round(took * 1e4) / 10,
     });
   });
+  app.use((c, next) => {
+    // bodyLimit copies a request of undeclared length, which node-server's own class does not bear.
+    const { body, method, headers, signal, url } = c.req.raw;
+    if (body && !headers.has('content-length')) {
+      const init = { method, headers, body, signal, duplex: 'half' };
+      c.req.raw = new Request(url, init as RequestInit);
+    }
+    return next();
+  });
   app.use(bodyLimit({
     maxSize: options.maxBody ?? 1024 * 1024,
     onError: () => {
