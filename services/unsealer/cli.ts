@@ -1,14 +1,21 @@
 /** `enroll`, `check`, `status`, `hold`, `lift`, `doctor`: what an operator types. Shares come by stdin only. */
 import { Command } from 'commander';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
+import { parseAllDocuments } from 'yaml';
 import { printConfig } from '@hackspace/kit/config.ts';
 import { AppError, describe } from '@hackspace/kit/errors.ts';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { readSecret } from '@hackspace/kit/secret.ts';
+import { openState } from '@hackspace/kit/state.ts';
 import type { Status } from './app.ts';
+import { openEnds } from './bridge/api.ts';
+import { examine } from './bridge/doctor.ts';
+import type { Finding } from './bridge/findings.ts';
+import { examineStore } from './bridge/secretstore.ts';
 import { type Config, readConfig } from './config.ts';
+import { readCa } from './pinned.ts';
 import { fingerprint, parseShare, sealShare } from './shares.ts';
-import { forbidCoreDumps, lockOf, planOf, readCa } from './unsealer.ts';
+import { forbidCoreDumps, lockOf, planOf } from './unsealer.ts';
 
 const out = (text: string) => void process.stdout.write(text + '\n');
 
@@ -136,6 +143,34 @@ async function check(options: { config: string }) {
   out(printConfig(config));
 }
 
+/** Makes the real calls itself: no running unsealer is needed. Exit 1 when something is found. */
+async function doctor(options: { config: string; manifest?: string; json?: true }) {
+  const config = await readConfig(options.config);
+  const state = await openState(config.state);
+  const findings: Finding[] = [];
+  for (const [id, bridge] of Object.entries(config.bridges)) {
+    if (options.manifest) {
+      for (const document of parseAllDocuments(await readFile(options.manifest, 'utf8'))) {
+        findings.push(...examineStore(id, bridge, document.toJS({ maxAliasCount: 20 })));
+      }
+    }
+    const ends = await openEnds(id, bridge);
+    findings.push(...await examine(ends, state));
+    ends.upstream.close();
+    ends.downstream.close();
+  }
+  await state.close();
+  if (options.json) out(JSON.stringify(findings, null, 2));
+  for (const finding of options.json ? [] : findings) {
+    const number = finding.failure ? ` (${finding.failure})` : '';
+    out(
+      `${finding.ok ? 'ok  ' : 'FAIL'} ${finding.bridge} ${finding.name}${number}: ${finding.text}`,
+    );
+    if (finding.mend) out(`     mend: ${finding.mend}`);
+  }
+  process.exitCode = findings.every((finding) => finding.ok) ? 0 : 1;
+}
+
 interface Reach {
   config: string;
   url?: string;
@@ -164,6 +199,9 @@ function program(): Command {
     );
   remote('lift', 'lift the hold')
     .action(async (o: Reach) => out(JSON.stringify(await call(o, 'DELETE', '/hold'))));
+  command('doctor', 'why does a login from the downstream cluster fail? exit 1 when it does')
+    .option('--manifest <file>', 'a (Cluster)SecretStore to examine as well')
+    .option('--json', 'as JSON').action(doctor);
   return cli;
 }
 

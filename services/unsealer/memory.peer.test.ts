@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { needs } from '../../tests/peers/lib/needs.ts';
@@ -10,7 +11,7 @@ import { spellings } from './impostor.ts';
 import { scanMemory } from './memory.ts';
 import { makeHelper, until } from './testing.ts';
 
-const main = join(import.meta.dirname, 'main.ts');
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
 const names = [
   'raw',
   'hex',

@@ -4,6 +4,7 @@
  * open: its end is the quickest news that the server went away.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import tls from 'node:tls';
@@ -239,4 +240,13 @@ function classify(error: Error): Error {
   }
   if (IDENTITY.test(code)) return new TransportError('stranger', `TLS refused: ${code}`);
   return new TransportError('down', code ? `no connection (${code})` : 'no connection');
+}
+
+/** PEM certificates from a file. Throws AppError `invalid`. */
+export async function readCa(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw new AppError('invalid', `Cannot read CA file ${path}: ${cause.code}`, { cause });
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new AppError('invalid', `Cannot use CA file ${path}: it holds no PEM certificate`);
 }

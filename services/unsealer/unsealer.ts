@@ -1,5 +1,5 @@
 /** From a config to a running unsealer: opens what it names, starts a loop a cluster, serves. */
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { getLogger } from '@hackspace/kit/log.ts';
 import { createMetrics } from '@hackspace/kit/metrics.ts';
@@ -7,12 +7,14 @@ import { serve } from '@hackspace/kit/serve.ts';
 import { openState } from '@hackspace/kit/state.ts';
 import { alertSender, createAlerts } from './alerts.ts';
 import { createApp } from './app.ts';
+import { startBridges } from './bridge/bridge.ts';
 import { createCallers } from './callers.ts';
 import type { ClusterConfig, Config } from './config.ts';
 import { openHold } from './hold.ts';
 import { type ClusterPlan, type NodePlan, startCluster } from './loop.ts';
 import { unsealMetrics } from './metrics.ts';
 import { connectNode } from './openbao.ts';
+import { readCa } from './pinned.ts';
 import { type Lock, openShare } from './shares.ts';
 
 const log = getLogger(['unsealer']);
@@ -51,6 +53,7 @@ export async function startUnsealer(config: Config): Promise<Running> {
   for (const { id, shares } of plans.map(({ plan }) => plan)) {
     log.info('shares opened', { cluster: id, fingerprints: shares.map((s) => s.fingerprint) });
   }
+  const bridges = await startBridges(config.bridges, { state, alerts, metrics });
   const app = createApp({
     helper: config.helper,
     version: VERSION,
@@ -60,15 +63,15 @@ export async function startUnsealer(config: Config): Promise<Running> {
     metrics,
     wake: createCallers(config.callers.wake),
     operators: createCallers(config.callers.operators),
-    doctor: () => Promise.resolve([]),
-    bridges: () => [],
+    doctor: () => bridges.doctor(),
+    bridges: () => bridges.status(),
   });
   const served = await serve(app, config.listen);
   return {
     url: served.url,
     port: served.port,
     async close() {
-      await Promise.all(clusters.map((cluster) => cluster.stop()));
+      await Promise.all([...clusters.map((cluster) => cluster.stop()), bridges.stop()]);
       await served.close();
       await state.close();
     },
@@ -79,14 +82,6 @@ export function lockOf(cluster: Pick<ClusterConfig, 'keyFile' | 'passphraseFile'
   return cluster.keyFile
     ? { keyFile: cluster.keyFile }
     : { passphraseFile: cluster.passphraseFile! };
-}
-
-export async function readCa(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new AppError('invalid', `Cannot read CA file ${path}: ${cause.code}`, { cause });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new AppError('invalid', `Cannot use CA file ${path}: it holds no PEM certificate`);
 }
 
 export async function planOf(id: string, cluster: ClusterConfig): Promise<ClusterPlan> {
