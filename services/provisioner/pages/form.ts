@@ -155,7 +155,6 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
       <form method="post"
         action="${back}">${hidden({
           agreed: model.preview,
-          key: model.requestKey,
         })}<p class="row">${nothing
           ? ''
           : html`<button>${t('check.confirm')}</button>`}<a href="${model.editing

@@ -96,7 +96,6 @@ export const gallery: Record<string, Html> = {
     ],
     preview: 'abc',
     stale: false,
-    requestKey: 'key',
   }),
   status: statusPage(shell, {
     name: 'garden',

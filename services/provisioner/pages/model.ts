@@ -51,7 +51,6 @@ export interface CheckModel {
   /** Hash of what is shown: agreeing to something else than was shown is refused. */
   preview: string;
   stale: boolean;
-  requestKey: string;
 }
 
 export type StepState = 'done' | 'pending' | 'failed' | 'unknown';

@@ -55,7 +55,6 @@ function hostile(): Record<string, unknown> {
       files: [{ path: EVIL, kind: 'added', diff: `+${EVIL}\n-${EVIL}` }],
       preview: EVIL,
       stale: true,
-      requestKey: EVIL,
     }),
     status: statusPage(evil, { name: EVIL, steps, pending: true }),
     space: spacePage(evil, {

@@ -85,6 +85,9 @@ export const ENGLISH = {
   'status.failed': 'needs you',
   'status.unknown': 'cannot tell',
   'status.help': 'What to do',
+  'status.committed.text': 'Your answers are in the tenants repository.',
+  'status.cluster.away': 'The cluster does not answer right now. What runs goes on.',
+  'status.committed.wait': 'Waits to be written.',
   'status.all': 'Everything is in place.',
   'status.some': 'Not there yet: {step}.',
 

@@ -1,0 +1,163 @@
+// A whole portal on stand-ins, for its tests and for the browser journeys: the facade of Keycloak, a
+// bare repository on disk with the real git, and a cluster that says what the test wants to hear.
+// Nothing in production imports it.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Secret } from '@hackspace/kit/config.ts';
+import { AppError } from '@hackspace/kit/errors.ts';
+import { createHttp } from '@hackspace/kit/http.ts';
+import { createMetrics } from '@hackspace/kit/metrics.ts';
+import { openState } from '@hackspace/kit/state.ts';
+import {
+  GROUP,
+  idOf,
+  type KeycloakFacade,
+  PEOPLE,
+  startKeycloakFacade,
+} from '../../../dev/keycloak-facade.ts';
+import { createOidc } from '../auth/oidc.ts';
+import { createAuth, type SessionEnv } from '../auth/session.ts';
+import { openSessions } from '../auth/sessions.ts';
+import type { ClusterStatus } from '../cluster/flux-status.ts';
+import { kubeconfig } from '../cluster/kubeconfig.ts';
+import { archiveOf } from '../export.ts';
+import { keycloak } from '../membership/keycloak.ts';
+import { bareGit } from '../store/bare-git.ts';
+import { openStore } from '../store/queue.ts';
+import { examplePolicy } from '../tenant/fixtures.ts';
+import { Tenants } from '../tenants.ts';
+import { createPortal, portalErrorPage, type PortalPorts } from './portal.ts';
+import { createTexts } from './texts.ts';
+
+export interface World extends AsyncDisposable {
+  app: ReturnType<typeof createHttp>;
+  keycloak: KeycloakFacade;
+  tenants: Tenants;
+  /** What the cluster answers from now on; undefined: nothing. */
+  cluster: { status: ClusterStatus | undefined };
+  dir: string;
+}
+
+export const APPLIED: ClusterStatus = {
+  steps: [
+    { key: 'fetched', state: 'done', text: 'Flux has read your repository.' },
+    { key: 'applied', state: 'done', text: 'What is in it was applied.' },
+    { key: 'healthy', state: 'done', text: 'Everything in it runs.' },
+  ],
+  quota: [{ name: 'limits.memory', used: '640Mi', hard: '2Gi', percent: 31 }],
+  drift: [],
+};
+
+/** `origin` must be where the app is then served. */
+export async function openWorld(
+  origin: string,
+  over: Partial<PortalPorts> = {},
+): Promise<World> {
+  const dir = await mkdtemp(join(tmpdir(), 'hackspace-portal-'));
+  const facade = await startKeycloakFacade({
+    port: 0,
+    people: PEOPLE,
+    clients: [
+      {
+        id: 'portal',
+        secret: 'portal-secret',
+        redirectUris: [`${origin}/auth/callback`],
+        postLogoutRedirectUris: [`${origin}/`],
+      },
+      { id: 'sweeper', secret: 'sweeper-secret' },
+    ],
+  });
+  const membership = keycloak({
+    url: facade.url,
+    realm: 'hackspace',
+    clientId: 'sweeper',
+    clientSecret: new Secret('sweeper-secret'),
+    paying: { groupId: idOf(GROUP) },
+    knownMember: idOf('admin'),
+    timeoutMs: 2000,
+  });
+  const store = openStore(
+    await bareGit({
+      dir: join(dir, 'tenants.git'),
+      branch: 'main',
+      committer: { name: 'portal', email: 'portal@space.invalid' },
+    }),
+  );
+  const policy = examplePolicy({ tenantsPerMember: 3 });
+  const tenants = new Tenants({ store, membership, policy });
+  const cluster: World['cluster'] = { status: APPLIED };
+  const state = await openState(join(dir, 'state'));
+  const auth = createAuth({
+    oidc: createOidc({
+      origin,
+      callbackPath: '/auth/callback',
+      issuer: facade.issuer,
+      clientId: 'portal',
+      clientSecret: new Secret('portal-secret'),
+      secret: new Secret('x'.repeat(40)),
+    }),
+    sessions: await openSessions({ state, secret: new Secret('s'.repeat(40)) }),
+    clientId: 'portal',
+    origin,
+    callbackPath: '/auth/callback',
+  });
+  const ports: PortalPorts = {
+    tenants,
+    membership,
+    auth,
+    texts: createTexts(),
+    space: { name: 'hackspace', join: 'https://space.example/join' },
+    isAdmin: (member) => member.groups.includes('/hackspace-admins'),
+    cluster: () =>
+      cluster.status
+        ? Promise.resolve(cluster.status)
+        : Promise.reject(new AppError('unavailable', 'Cannot ask the cluster: it does not answer')),
+    due: () => Promise.resolve(undefined),
+    vault: () => Promise.resolve('open'),
+    kubeconfig: (record) =>
+      kubeconfig(record.name, {
+        server: 'https://cluster.space.example:6443',
+        ca: 'a certificate',
+        cluster: 'member-prod',
+        issuer: facade.issuer,
+        clientId: 'kubelogin',
+      }),
+    calendar: () =>
+      Promise.resolve(`https://io.space.example/proxy/space.ics?token=${'0'.repeat(64)}`),
+    archive: async (actor, name) => ({
+      bytes: await archiveOf(await tenants.files(actor, name)),
+      type: 'application/gzip',
+      file: `${name}.tar.gz`,
+    }),
+    sweep: () => Promise.resolve({ sweep: [], breaker: { open: false, count: 0, limit: 5 } }),
+    formTargets: [new URL(facade.issuer).origin],
+    ...over,
+  };
+  const app = createHttp({
+    service: 'provisioner',
+    version: '0.0.0',
+    title: 'Portal',
+    metrics: createMetrics('provisioner'),
+    ready: () => ({ ok: true, reasons: [] }),
+    errorPage: portalErrorPage(ports),
+  });
+  app.use(auth.guard);
+  app.route('/', auth.routes);
+  app.route('/', createPortal(ports) as unknown as typeof app);
+  return {
+    app,
+    keycloak: facade,
+    tenants,
+    cluster,
+    dir,
+    async [Symbol.asyncDispose]() {
+      await facade.stop();
+      await store.close();
+      await state.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type { SessionEnv };
