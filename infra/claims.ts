@@ -18,7 +18,14 @@ export function siteClaims(site: Site, file: string): Claim[] {
     const hosts: Kind[] = name === 'hosts' ? ['preseed'] : [];
     const talos: Kind[] = name === 'members' ? ['talos'] : [];
     say(`vlan ${name} subnet`, vlan.subnet, `vlans.${name}.subnet`, 'tfvars', ...hosts, ...talos);
-    say(`vlan ${name} gateway`, vlan.gateway, `vlans.${name}.gateway`, 'tfvars', ...hosts, ...talos);
+    say(
+      `vlan ${name} gateway`,
+      vlan.gateway,
+      `vlans.${name}.gateway`,
+      'tfvars',
+      ...hosts,
+      ...talos,
+    );
   }
   for (const [name, host] of Object.entries(site.hypervisors)) {
     const path = `hypervisors.${name}`;
@@ -32,7 +39,9 @@ export function siteClaims(site: Site, file: string): Claim[] {
   say('talos version', member.talos, 'member-prod.talos', 'tfvars', 'talos', 'versions');
   say('kubernetes version', member.kubernetes, 'member-prod.kubernetes', 'versions');
   say('talos schematic', member.schematic, 'member-prod.schematic', 'tfvars', 'talos');
-  for (const [cluster, nodes] of [['core', site.core.nodes], ['member-prod', member.nodes]] as const) {
+  for (
+    const [cluster, nodes] of [['core', site.core.nodes], ['member-prod', member.nodes]] as const
+  ) {
     for (const [name, node] of Object.entries(nodes)) {
       const path = `${cluster}.nodes.${name}`;
       const talos: Kind[] = cluster === 'core' ? [] : ['talos'];
@@ -106,14 +115,18 @@ export async function talosClaims(folder: string, root: string): Promise<Claim[]
     for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
       // deno-lint-ignore no-explicit-any -- the shape is Talos', and talosctl is the one that checks it
       const doc: any = document.toJS();
-      if (doc?.kind === 'HostnameConfig' && node) say(`${node} name`, doc.hostname, 'HostnameConfig');
+      if (doc?.kind === 'HostnameConfig' && node) {
+        say(`${node} name`, doc.hostname, 'HostnameConfig');
+      }
       if (doc?.kind === 'LinkConfig' && node) {
         const [address, prefix] = `${doc.addresses?.[0]?.address}`.split('/');
         say(`${node} address`, address, 'LinkConfig.addresses');
         say('vlan members subnet', subnetOf(`${address}`, Number(prefix)), 'LinkConfig.addresses');
         say('vlan members gateway', doc.routes?.[0]?.gateway, 'LinkConfig.routes');
       }
-      if (doc?.kind === 'Layer2VIPConfig') say('member-prod address', doc.name, 'Layer2VIPConfig.name');
+      if (doc?.kind === 'Layer2VIPConfig') {
+        say('member-prod address', doc.name, 'Layer2VIPConfig.name');
+      }
       if (doc?.kind === 'ResolverConfig') {
         for (const { address } of doc.nameservers) say('resolver', address, 'ResolverConfig');
       }
@@ -190,5 +203,7 @@ export function subnetOf(address: string, prefix: number): string {
   const bits = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   const size = 2 ** (32 - prefix);
   const network = Math.floor(bits / size) * size;
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')}/${prefix}`;
+  return `${
+    [24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')
+  }/${prefix}`;
 }

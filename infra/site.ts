@@ -4,7 +4,10 @@ import { AppError } from '@hackspace/kit/errors.ts';
 import { parse } from 'yaml';
 import * as z from 'zod';
 
-const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'six pairs of hex digits, lower case');
+const mac = z.string().regex(
+  /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/,
+  'six pairs of hex digits, lower case',
+);
 const name = z.string().regex(/^[a-z][a-z0-9-]*$/, 'a host name in lower case');
 const ip = z.ipv4();
 const vlan = z.strictObject({
@@ -35,7 +38,13 @@ export const siteSchema = z.strictObject({
     schematic: z.string().regex(/^[0-9a-f]{64}$/, 'sha256sum talos/schematic.yaml'),
     nodes: z.record(
       name,
-      z.strictObject({ role: z.enum(['controlplane', 'worker']), host: name, vm, mac, address: ip }),
+      z.strictObject({
+        role: z.enum(['controlplane', 'worker']),
+        host: name,
+        vm,
+        mac,
+        address: ip,
+      }),
     ),
   }),
 });
@@ -52,7 +61,10 @@ export async function readSite(file: string): Promise<Site> {
   }
   const result = siteSchema.safeParse(raw);
   if (result.success) return result.data;
-  const faults = result.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+  const faults = result.error.issues.map(({ path, message }) => ({
+    path: path.join('.'),
+    message,
+  }));
   const list = faults.map((fault) => `${fault.path}: ${fault.message}`).join('; ');
   throw new AppError('invalid', `Cannot use the site's facts in ${file}: ${list}`, { faults });
 }

@@ -39,7 +39,9 @@ export async function startMirror(): Promise<Mirror> {
 
   async function get(path: string, response: ServerResponse): Promise<void> {
     const release = /^debian\/(dists\/[\w-]+)\/Release$/.exec(path);
-    if (/^debian\/dists\/[\w-]+\/Release\.gpg$/.test(path)) return void response.writeHead(404).end();
+    if (/^debian\/dists\/[\w-]+\/Release\.gpg$/.test(path)) {
+      return void response.writeHead(404).end();
+    }
     const url = new URL(release ? `/debian/${release[1]}/InRelease` : `/${path}`, upstream);
     const answer = await fetch(url, { signal: AbortSignal.timeout(120_000) });
     if (!answer.ok || !answer.body) {
@@ -58,7 +60,9 @@ export async function startMirror(): Promise<Mirror> {
     if (request.method !== 'GET' || !/^debian(-security)?\//.test(path) || path.includes('..')) {
       return void response.writeHead(403).end();
     }
-    get(path, response).catch(() => response.headersSent ? response.destroy() : response.writeHead(502).end());
+    get(path, response).catch(() =>
+      response.headersSent ? response.destroy() : response.writeHead(502).end()
+    );
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   mirror.port = (server.address() as AddressInfo).port;

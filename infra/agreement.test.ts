@@ -1,0 +1,141 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { disagreements } from './agreement.ts';
+import { subnetOf } from './claims.ts';
+import { readClaims } from './read.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const parts = ['site.example.yaml', 'terraform-json', 'talos', 'preseed', 'infra', 'versions.json'];
+let copy: string;
+
+beforeAll(async () => {
+  copy = await mkdtemp(join(tmpdir(), 'site-'));
+  for (const part of parts) await cp(join(root, part), join(copy, part), { recursive: true });
+});
+afterAll(() => rm(copy, { recursive: true }));
+
+/** What the check says of the checkout with `from` made `to` in one file. */
+async function afterChange(file: string, from: string | RegExp, to: string): Promise<string[]> {
+  const path = join(copy, file);
+  const before = await readFile(path, 'utf8');
+  const after = before.replace(from, to);
+  expect(after, `${file} holds ${from}`).not.toBe(before);
+  await writeFile(path, after);
+  try {
+    return disagreements(await readClaims(join(copy, 'site.example.yaml'), copy));
+  } finally {
+    await writeFile(path, before);
+  }
+}
+
+test('the raw files agree with the example site', async () => {
+  const claims = await readClaims(join(root, 'site.example.yaml'), root);
+  expect(disagreements(claims)).toEqual([]);
+  expect(new Set(claims.map(({ kind }) => kind))).toEqual(
+    new Set(['site', 'tfvars', 'talos', 'preseed', 'dns', 'versions']),
+  );
+});
+
+describe('a change in one place names every other place', () => {
+  const site = 'site.example.yaml';
+  const tfvars = 'terraform-json/site.auto.tfvars.json';
+  const zone = 'infra/hackspace.example.zone';
+  test.each([
+    ['a node in the site', site, 'address: 10.20.30.12', 'address: 10.20.30.19', [
+      /^cp-2 address: .*10\.20\.30\.19 in site\.example\.yaml/,
+      tfvars,
+      'talos/nodes/controlplane/cp-2.yaml',
+      zone,
+    ]],
+    ['a node in Talos', 'talos/nodes/worker/worker-1.yaml', '10.20.30.21', '10.20.30.25', [
+      /^worker-1 address: /,
+      '10.20.30.25 in talos/nodes/worker/worker-1.yaml',
+      '10.20.30.21 in site.example.yaml',
+      tfvars,
+      zone,
+    ]],
+    ['a node in tfvars', tfvars, '"address": "10.20.30.13"', '"address": "10.20.30.14"', [
+      /^cp-3 address: /,
+      '10.20.30.14 in terraform-json',
+      'talos/nodes/controlplane/cp-3.yaml',
+      zone,
+    ]],
+    ['the shared address', 'talos/patches/controlplane/10-vip.yaml', '10.20.30.10', '10.20.30.9', [
+      /^member-prod address: /,
+      `${tfvars} (member_vip)`,
+      zone,
+      site,
+    ]],
+    ['the endpoint in DNS', zone, 'member-prod\tIN A\t10.20.30.10', 'member-prod IN A 10.20.30.9', [
+      /^member-prod address: /,
+      'talos/patches/controlplane/10-vip.yaml',
+    ]],
+    ['a hypervisor in the installer', 'preseed/hosts.tsv', '10.20.10.12/24', '10.20.10.22/24', [
+      /^pve2 address: /,
+      tfvars,
+      zone,
+      site,
+    ]],
+    ['the schematic', 'talos/schematic.yaml', 'qemu-guest-agent', 'iscsi-tools', [
+      /^talos schematic: /,
+      'talos/patches/all/10-install.yaml',
+      tfvars,
+    ]],
+    ['the release', 'versions.json', /"talosctl": "[^"]+"/, '"talosctl": "1.13.0"', [
+      /^talos version: /,
+      'talos/patches/all/10-install.yaml',
+    ]],
+  ])('%s', async (_, file, from, to, expected) => {
+    const lines = await afterChange(file, from, to);
+    expect(lines).toHaveLength(1);
+    for (const part of expected) expect(lines[0]).toMatch(part);
+  });
+
+  test('a subnet too: of a node moved to another one', async () => {
+    const lines = await afterChange(
+      'talos/nodes/worker/worker-1.yaml',
+      '10.20.30.21/24',
+      '10.20.31.21/24',
+    );
+    expect(lines.map((line) => line.split(':')[0])).toEqual([
+      'vlan members subnet',
+      'worker-1 address',
+    ]);
+  });
+});
+
+test('a node that only one file knows is named', async () => {
+  const gone = await afterChange(
+    'site.example.yaml',
+    / {4}worker-2: .*\n/,
+    '',
+  );
+  expect(gone).toContainEqual(
+    expect.stringMatching(
+      /^worker-2 address: unknown to the site, but 10\.20\.30\.22 in terraform/,
+    ),
+  );
+  const missing = await afterChange('infra/hackspace.example.zone', /^cp-1\t.*\n/m, '');
+  expect(missing).toEqual([expect.stringMatching(/^cp-1 address: .* but nowhere in dns$/)]);
+});
+
+test('a site file with faults says all of them', async () => {
+  const file = join(copy, 'faulty.yaml');
+  const good = await readFile(join(root, 'site.example.yaml'), 'utf8');
+  await writeFile(file, good.replace('10.20.30.11', '10.20.30.300').replace('vm: 3012', 'vm: 1'));
+  await expect(readClaims(file, copy)).rejects.toThrow(
+    /member-prod\.nodes\.cp-1\.address: .*member-prod\.nodes\.cp-2\.vm: /,
+  );
+});
+
+test.each([
+  ['10.20.30.21', 24, '10.20.30.0/24'],
+  ['192.168.255.255', 17, '192.168.128.0/17'],
+  ['255.255.255.255', 32, '255.255.255.255/32'],
+  ['10.1.2.3', 0, '0.0.0.0/0'],
+])('%s/%d lies in %s', (address, prefix, subnet) => {
+  expect(subnetOf(address, prefix)).toBe(subnet);
+});
