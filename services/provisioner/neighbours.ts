@@ -10,9 +10,7 @@ export interface FeedToken {
 }
 
 const created = z.object({ id: z.string(), url: z.url() });
-const vault = z.object({ open: z.boolean() }).or(
-  z.object({ nodes: z.array(z.object({ sealed: z.boolean().nullish() })).min(1) }),
-);
+const vault = z.object({ open: z.boolean() });
 
 /** ics-proxy's token API: a token of the feed for one tenant's member. */
 export function icsProxy(options: { url: string; feed: string; token: Secret }) {
@@ -47,10 +45,7 @@ export function unsealer(options: { url: string; token?: Secret | undefined }) {
       const { status, json } = await client.get('status');
       const answer = vault.safeParse(json);
       if (status !== 200 || !answer.success) return 'unknown';
-      if ('open' in answer.data) return answer.data.open ? 'open' : 'sealed';
-      const seen = answer.data.nodes.filter((n) => typeof n.sealed === 'boolean');
-      if (seen.length === 0) return 'unknown';
-      return seen.some((n) => n.sealed === false) ? 'open' : 'sealed';
+      return answer.data.open ? 'open' : 'sealed';
     } catch {
       return 'unknown';
     }

@@ -82,6 +82,13 @@ export class Sweep {
     return this.#running;
   }
 
+  /** A sweep, unless the last one is younger than `every`: survives restarts of the service. */
+  async runIfDue(): Promise<SweepReport | undefined> {
+    const last = await this.lastReport();
+    const age = (this.#ports.now ?? Date.now)() - Date.parse(last?.at ?? '1970-01-01T00:00:00Z');
+    return age >= 0 && age < this.#options.every ? undefined : await this.run();
+  }
+
   async lastReport(): Promise<SweepReport | undefined> {
     return await this.#load<SweepReport>(REPORT);
   }
@@ -153,7 +160,7 @@ export class Sweep {
     if (dryRun) return report;
     report.told = await this.#tellAll(next, now, report);
     if (report.breaker.open) await this.#alert(report);
-    await this.#save(HISTORY, next);
+    if (JSON.stringify(next) !== JSON.stringify(history)) await this.#save(HISTORY, next);
     await this.#save(REPORT, report);
     for (const fault of report.faults) log.warn('sweep fault', { fault });
     return report;

@@ -117,6 +117,14 @@ export function openStore(backend: Backend, options: StoreOptions = {}): Store {
     if (ids.length > 0) options.onPublish?.(ids.at(-1)!);
   }
 
+  function start(): void {
+    running ??= pause(0).then(drain).finally(() => {
+      running = undefined;
+      // Something may have come after the last look and before this.
+      if (waiting.length > 0) start();
+    });
+  }
+
   return {
     commit<T>(change: Change<T>): Promise<Committed<T>> {
       if (closed) return Promise.reject(new AppError('unavailable', 'Cannot write: shutting down'));
@@ -133,7 +141,7 @@ export function openStore(backend: Backend, options: StoreOptions = {}): Store {
           reject,
         });
         // A turn later, so that what arrives together is published together.
-        running ??= pause(0).then(drain).finally(() => running = undefined);
+        start();
       });
     },
     async snapshot() {
@@ -248,8 +256,8 @@ class BlobCache {
     const kept = this.#listed;
     if (kept?.revision === revision && kept.folder === folder) return [...kept.ids.keys()];
     const ids = await this.#backend.list(revision, folder);
-    // Only a long list is worth keeping: a sweep reads it blob by blob.
-    if (ids.size > 100) this.#listed = { revision, folder, ids };
+    // Only the list of everything is worth keeping: a sweep reads it blob by blob.
+    if (!folder.includes('/')) this.#listed = { revision, folder, ids };
     return [...ids.keys()];
   }
 }

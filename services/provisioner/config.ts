@@ -1,0 +1,178 @@
+import { duration, listen, loadConfig, parseConfig, secretFile } from '@hackspace/kit/config.ts';
+import { AppError } from '@hackspace/kit/errors.ts';
+import { stateConfig } from '@hackspace/kit/state.ts';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { type Policy, policySchema } from './tenant/policy.ts';
+
+/** https anywhere, http on this machine only. */
+const safeUrl = z.url().refine((text) => {
+  const { protocol, hostname, username, password } = new URL(text);
+  if (username || password) return false;
+  return protocol === 'https:' ||
+    (protocol === 'http:' && /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(hostname));
+}, 'must be https (http on loopback only), without user and password');
+/** Inside one cluster, where a NetworkPolicy stands for TLS. */
+const innerUrl = z.url().refine(
+  (text) => /^https?:$/.test(new URL(text).protocol),
+  'must be http(s)',
+);
+const file = z.string().min(1).max(4096);
+const person = z.strictObject({ name: z.string().min(1).max(100), email: z.email() });
+const branch = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/).default('main');
+
+const store = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('bare-git'),
+    /** The folder of the bare repository; made when missing. */
+    repositoryDir: file,
+    branch,
+    /** An OpenSSH private key that signs every commit. */
+    signingKeyFile: secretFile().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('git-remote'),
+    url: z.string().regex(/^(https|ssh|http):\/\//, 'must be https:// or ssh://'),
+    /** Where the local copy is kept. */
+    repositoryDir: file,
+    branch,
+    username: z.string().min(1).optional(),
+    tokenFile: secretFile().optional(),
+    sshKeyFile: secretFile().optional(),
+    knownHostsFile: file.optional(),
+    signingKeyFile: secretFile().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('forgejo'),
+    url: safeUrl,
+    owner: z.string().min(1).max(100),
+    repo: z.string().min(1).max(100),
+    branch,
+    tokenFile: secretFile(),
+  }),
+]);
+
+const membership = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('keycloak'),
+    url: safeUrl,
+    realm: z.string().min(1).max(100),
+    issuer: z.url().optional(),
+    clientId: z.string().min(1),
+    clientSecretFile: secretFile(),
+    paying: z.union([
+      z.strictObject({ groupId: z.uuid() }),
+      z.strictObject({ groupPath: z.string().startsWith('/') }),
+      z.strictObject({ role: z.string().min(1) }),
+      z.strictObject({ attribute: z.string().min(1), value: z.string() }),
+    ]),
+    /** `sub` of somebody who certainly pays. */
+    knownMember: z.string().min(1),
+    timeout: duration().prefault('5s'),
+  }),
+  z.strictObject({ kind: z.literal('claims'), group: z.string().startsWith('/') }),
+  z.strictObject({ kind: z.literal('static'), membersFile: file }),
+]);
+
+export const configSchema = z.strictObject({
+  listen: listen(8081),
+  /** The portal as members reach it. */
+  publicUrl: safeUrl,
+  /** The YAML file of plans and rules. */
+  policyFile: file,
+  state: stateConfig(),
+  space: z.strictObject({ name: z.string().min(1).max(80).default('Hackspace') }).prefault({}),
+  committer: person.prefault({
+    name: 'Hackspace provisioner',
+    email: 'provisioner@hackspace.invalid',
+  }),
+  api: z.strictObject({
+    issuer: safeUrl,
+    jwksUrl: safeUrl.optional(),
+    audience: z.string().min(1).default('provisioner'),
+    clients: z.array(z.string().min(1)).min(1),
+    algorithms: z.array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'ES256', 'ES384', 'EdDSA']))
+      .min(1).default(['RS256', 'ES256']),
+    adminScope: z.string().min(1).default('provisioner:admin'),
+    scope: z.string().min(1).optional(),
+    /** Writes of one subject. */
+    rateLimit: z.strictObject({
+      points: z.number().int().min(1).default(30),
+      per: duration().prefault('1m'),
+    }).prefault({}),
+  }),
+  store,
+  membership,
+  sweep: z.strictObject({
+    /** 0s switches it off: `cli.ts sweep` from a timer then. */
+    every: duration().prefault('1d'),
+    breaker: z.strictObject({
+      share: z.number().min(0).max(1).default(0.1),
+      min: z.number().int().min(0).default(3),
+    }).prefault({}),
+  }).prefault({}),
+  notify: z.strictObject({
+    smtp: z.strictObject({
+      host: z.string().min(1),
+      port: z.number().int().min(1).max(65535).default(587),
+      security: z.enum(['tls', 'starttls', 'none']).default('starttls'),
+      from: z.email(),
+      admin: z.email(),
+      user: z.string().optional(),
+      passwordFile: secretFile().optional(),
+    }).optional(),
+    webhook: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
+  }).prefault({}),
+  export: z.strictObject({
+    archiveDir: file,
+    hook: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
+  }),
+  cluster: z.strictObject({
+    server: z.url().startsWith('https://'),
+    caFile: file,
+    tokenFile: secretFile(),
+  }).optional(),
+  receiver: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
+  icsProxy: z.strictObject({
+    url: innerUrl,
+    feed: z.string().regex(/^[\w-]{1,64}$/),
+    tokenFile: secretFile(),
+  }).optional(),
+  unsealer: z.strictObject({ url: innerUrl, tokenFile: secretFile().optional() }).optional(),
+  kubeconfig: z.strictObject({
+    server: z.url().startsWith('https://'),
+    caFile: file,
+    cluster: z.string().regex(/^[a-z0-9-]{1,40}$/).default('member-prod'),
+    clientId: z.string().min(1),
+  }).optional(),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+export interface Loaded {
+  config: Config;
+  policy: Policy;
+}
+
+/** The config and the policy it names. Throws AppError `invalid` with every fault of the file. */
+export async function load(path: string): Promise<Loaded> {
+  const config = await loadConfig(configSchema, { file: path, envPrefix: 'PROVISIONER' });
+  return { config, policy: await loadPolicy(config.policyFile) };
+}
+
+export async function loadPolicy(path: string): Promise<Policy> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new AppError('invalid', `Cannot read policy ${path}: ${reason}`, { cause });
+  }
+  return parseConfig(policySchema, text, {
+    file: path,
+    base: dirname(path),
+    envPrefix: 'PROVISIONER_POLICY',
+    env: {},
+  });
+}
