@@ -2,6 +2,7 @@
 import { apacheDigest, lighttpdDigest } from './digest.ts';
 import { flux, helm } from './flux.ts';
 import { gitPeer } from './git.ts';
+import { gitea } from './gitea.ts';
 import { keycloak } from './keycloak.ts';
 import { kubeconformPeer } from './kubeconform.ts';
 import { controlPlanePeer, kubernetes } from './kubernetes.ts';
@@ -19,6 +20,7 @@ export const peers = {
   'control-plane': controlPlanePeer,
   git: gitPeer,
   keycloak,
+  gitea,
   flux,
   kubeconform: kubeconformPeer,
   kustomize: kustomizePeer,
