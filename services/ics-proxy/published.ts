@@ -1,0 +1,66 @@
+import { describe } from '@hackspace/kit/errors.ts';
+import { getLogger } from '@hackspace/kit/log.ts';
+import type { State } from '@hackspace/kit/state.ts';
+import type { View } from './tokens.ts';
+
+export interface Published {
+  /** When this content first went out: moves only when `etagBasis` does, across restarts too. */
+  modified(feed: string, view: View, etagBasis: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+const KEY = 'published';
+const log = getLogger(['ics-proxy', 'published']);
+
+/** Remembers for each feed and view what went out last and since when; written a second behind. */
+export function openPublished(state: State, now: () => number): Published {
+  const entries = read(state);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let written = Promise.resolve();
+
+  async function write(): Promise<void> {
+    timer = undefined;
+    try {
+      await state.set(KEY, JSON.stringify(Object.fromEntries(await entries)));
+    } catch (error) {
+      log.error('publication times could not be written', { error: describe(error) });
+    }
+  }
+  return {
+    async modified(feed, view, etagBasis) {
+      const name = `${feed}/${view}`;
+      const map = await entries;
+      const known = map.get(name);
+      if (known?.etagBasis === etagBasis) return known.modified;
+      const second = Math.floor(now() / 1000) * 1000;
+      // HTTP dates have whole seconds: a second change within one must move the date all the same.
+      const modified = known ? Math.max(second, known.modified + 1000) : second;
+      map.set(name, { etagBasis, modified });
+      timer ??= setTimeout(() => void (written = write()), 1000);
+      return modified;
+    },
+    async close() {
+      if (timer !== undefined) {
+        clearTimeout(timer);
+        written = write();
+      }
+      await written;
+    },
+  };
+}
+
+async function read(
+  state: State,
+): Promise<Map<string, { etagBasis: string; modified: number }>> {
+  try {
+    const bytes = await state.get(KEY);
+    const value = bytes ? JSON.parse(new TextDecoder().decode(bytes)) : {};
+    return new Map(
+      Object.entries(value as Record<string, { etagBasis: string; modified: number }>)
+        .filter(([, e]) => typeof e?.etagBasis === 'string' && Number.isFinite(e.modified)),
+    );
+  } catch (error) {
+    log.error('publication times could not be read', { error: describe(error) });
+    return new Map();
+  }
+}

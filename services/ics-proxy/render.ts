@@ -1,0 +1,101 @@
+import { promisify } from 'node:util';
+import * as zlib from 'node:zlib';
+import { agenda } from './calendar/agenda.ts';
+import { parseCalendar, type ParsedCalendar } from './calendar/components.ts';
+import { merge } from './calendar/merge.ts';
+import type { MergeReport } from './calendar/report.ts';
+import type { Encoding } from './document.ts';
+import type { Renderer, ReportSummary, SourceFacts } from './renderer.ts';
+
+type Encode = (bytes: Uint8Array) => Promise<Uint8Array>;
+
+// zstd came to node:zlib later than the rest; a runtime without it serves without it.
+const { zstdCompress } = zlib as Partial<typeof zlib>;
+const ENCODERS: Partial<Record<Encoding, Encode>> = {
+  gzip: (bytes) => promisify(zlib.gzip)(bytes, { level: 7 }),
+  br: (bytes) =>
+    promisify(zlib.brotliCompress)(bytes, {
+      params: {
+        [zlib.constants.BROTLI_PARAM_QUALITY]: 5,
+        [zlib.constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      },
+    }),
+  ...(zstdCompress ? { zstd: (bytes: Uint8Array) => promisify(zstdCompress)(bytes) } : {}),
+};
+
+/** The renderer in this very thread. */
+export function createInlineRenderer(): Renderer {
+  const parsed = new Map<string, ParsedCalendar>();
+  return {
+    put(key, bytes) {
+      const calendar = parseCalendar(bytes);
+      parsed.set(key, calendar);
+      return Promise.resolve(facts(bytes, calendar));
+    },
+    drop(key) {
+      parsed.delete(key);
+      return Promise.resolve();
+    },
+    async render({ sources, options, encodings, previousBasis }) {
+      const present = sources.filter(({ key }) => parsed.has(key));
+      if (present.length === 0) throw new Error('no source has been taken in');
+      const result = merge(
+        present.map(({ key, id, policy, stale }) => ({
+          id,
+          calendar: parsed.get(key)!,
+          policy,
+          ...(stale ? { stale } : {}),
+        })),
+        options,
+      );
+      const { bytes, etagBasis, components } = result;
+      const report = summary(result.report);
+      if (etagBasis === previousBasis) return { etagBasis, components, report };
+      const encoded: Partial<Record<Encoding, Uint8Array>> = {};
+      await Promise.all(encodings.map(async (name) => {
+        const made = await ENCODERS[name]?.(bytes);
+        if (made) encoded[name] = made;
+      }));
+      return { etagBasis, components, report, content: { bytes, encoded } };
+    },
+    agenda({ bytes, sources, renamed, ...span }) {
+      const owners = new Map<string, string>();
+      // As in merge: where two claim a UID, the smaller id has it.
+      for (const { key, id } of sources.toSorted((a, b) => a.id < b.id ? 1 : -1)) {
+        for (const { uid } of parsed.get(key)?.components ?? []) owners.set(uid, id);
+      }
+      for (const { source, to } of renamed) owners.set(to, source);
+      return Promise.resolve(agenda({ bytes, sourceOf: (uid) => owners.get(uid) }, span));
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function facts(bytes: Uint8Array, calendar: ParsedCalendar): SourceFacts {
+  return {
+    bytes: bytes.length,
+    components: calendar.components.length,
+    quarantinedCount: calendar.quarantinedCount,
+    quarantined: calendar.quarantined.slice(0, SHOWN).map(({ reason, line, bytes: part }) => ({
+      reason,
+      line,
+      excerpt: new TextDecoder().decode(part.subarray(0, 120)).split(/\r?\n/, 2).join(' ⏎ '),
+    })),
+  };
+}
+
+/** Enough for a person to see what is going on; the numbers are of all there is. */
+const SHOWN = 50;
+
+function summary(report: MergeReport): ReportSummary {
+  const { renamedUids, renamedTzids, synthesisedTzids, dropped, sacrificed, warnings } = report;
+  return {
+    counts: report.counts,
+    renamedUids: renamedUids.slice(0, 1000),
+    renamedTzids: renamedTzids.slice(0, SHOWN),
+    synthesisedTzids: synthesisedTzids.slice(0, SHOWN),
+    dropped: dropped.slice(0, SHOWN),
+    sacrificed: sacrificed.slice(0, SHOWN),
+    warnings: warnings.slice(0, SHOWN),
+  };
+}
