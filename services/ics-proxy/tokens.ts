@@ -64,6 +64,9 @@ export interface TokensOptions {
   onError?: (error: unknown) => void;
 }
 
+/** A label is for people: one line of up to 100 characters. */
+export const LABEL = /^\P{Cc}{1,100}$/u;
+
 const REVISION = 'token-revision';
 const USES = 'token-uses';
 const TOKEN = /^[0-9a-f]{64}$/;
