@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import { describe } from '@hackspace/kit/errors.ts';
+import { check } from './commands/check.ts';
+import { createToken, listTokens, revokeToken, rotateToken } from './commands/token.ts';
+
+const out = (line: string) => void process.stdout.write(line.endsWith('\n') ? line : line + '\n');
+const program = new Command('ics-proxy')
+  .description('Merged calendar feeds: check the config, hand out tokens, merge files')
+  .showHelpAfterError();
+
+program.command('check')
+  .description('check the config and print it, redacted')
+  .requiredOption('--config <file>', 'the config')
+  .option('--live', 'fetch every source once')
+  .action(async (options: { config: string; live?: boolean }) => {
+    const result = await check(options);
+    out(result.config);
+    for (const line of result.lines) process.stderr.write(line + '\n');
+    if (!result.ok) process.exitCode = 1;
+  });
+
+const token = program.command('token').description('tokens of subscribers');
+token.command('create')
+  .description('make a token; prints the feed URL alone')
+  .requiredOption('--config <file>', 'the config')
+  .requiredOption('--feed <id>', 'the feed')
+  .requiredOption('--label <text>', 'whose it is, or where it is used')
+  .option('--view <view>', 'full, or busy: when but not what', 'full')
+  .option('--expires <when>', 'a time such as 2027-01-31T12:00:00Z, or a span such as 90d')
+  .action(async (options) => out(await createToken(options)));
+token.command('list')
+  .description('one JSON line a token; never the token itself')
+  .requiredOption('--config <file>', 'the config')
+  .option('--feed <id>', 'only this feed')
+  .action(async (options) => (await listTokens(options)).forEach(out));
+token.command('revoke')
+  .description('end a token at once, also in a running server')
+  .argument('<id>', 'as shown by list')
+  .requiredOption('--config <file>', 'the config')
+  .action(async (id: string, options) => await revokeToken({ id, ...options }));
+token.command('rotate')
+  .description('replace a token; prints the new feed URL alone')
+  .argument('<id>', 'as shown by list')
+  .requiredOption('--config <file>', 'the config')
+  .option('--overlap <span>', 'how long the old one goes on', '7d')
+  .action(async (id: string, options) => out(await rotateToken({ id, ...options })));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`ics-proxy: ${describe(error)}\n`);
+  process.exitCode = 1;
+}
