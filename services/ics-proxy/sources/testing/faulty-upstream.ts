@@ -127,7 +127,7 @@ function endless(to: NodeJS.WritableStream, block: Uint8Array): void {
   to.on('error', () => open = false);
   const more = () => {
     while (open && to.write(block));
-    if (open) to.once('drain', more);
+    if (open) to.once('drain', () => setImmediate(more)); // the reader shares our loop
   };
   more();
 }
