@@ -6,9 +6,9 @@ import type { Written } from './tenants.ts';
 // every fault in a member's words; here only its outline is drawn, with examples.
 
 export const tenantBody = z.looseObject({
-  name: z.unknown().openapi({ type: 'string', example: 'garden' }),
+  name: z.unknown().optional().openapi({ type: 'string', example: 'garden' }),
   plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
-  repository: z.unknown().openapi({
+  repository: z.unknown().optional().openapi({
     type: 'object',
     example: { url: 'https://codeberg.org/paula/garden', ref: 'main', path: './' },
   }),
@@ -21,7 +21,7 @@ export const tenantBody = z.looseObject({
 
 export const changeBody = z.looseObject({
   plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
-  repository: z.unknown().openapi({
+  repository: z.unknown().optional().openapi({
     type: 'object',
     example: { url: 'https://codeberg.org/paula/garden', ref: 'main', path: './apps' },
   }),
