@@ -8,6 +8,7 @@ import { kubeconformPeer } from './kubeconform.ts';
 import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { kustomizePeer } from './kustomize.ts';
 import type { Peer } from './lib/peer.ts';
+import { busybox, checkzone, debconf, debianInstaller, isoTools, qemu } from './machines.ts';
 import { openbao } from './openbao.ts';
 import { opentofu } from './opentofu.ts';
 import { radicale } from './radicale.ts';
@@ -31,6 +32,12 @@ export const peers = {
   sabre,
   'apache-digest': apacheDigest,
   'lighttpd-digest': lighttpdDigest,
+  debconf,
+  busybox,
+  'named-checkzone': checkzone,
+  'iso-tools': isoTools,
+  qemu,
+  'debian-installer': debianInstaller,
 } satisfies Record<string, Peer>;
 
 export type PeerName = keyof typeof peers;

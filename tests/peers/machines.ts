@@ -1,0 +1,67 @@
+/** Programs of the system that the machines' files are checked with. */
+import { existsSync } from 'node:fs';
+import { systemPeer } from './lib/peer.ts';
+import { findProgram } from './lib/run.ts';
+
+const debian = 'Debian package';
+
+/** Debian's own check of a preseed file. */
+export const debconf = systemPeer({
+  name: 'debconf',
+  had: debian,
+  command: 'apt-get install debconf-utils',
+  find: () => findProgram('debconf-set-selections'),
+});
+
+/** The shell of Debian's installer. */
+export const busybox = systemPeer({
+  name: 'busybox',
+  had: debian,
+  command: 'apt-get install busybox-static',
+  find: () => findProgram('busybox'),
+});
+
+export const checkzone = systemPeer({
+  name: 'named-checkzone',
+  had: debian,
+  command: 'apt-get install bind9-utils',
+  find: () => findProgram('named-checkzone'),
+});
+
+/** What takes ISO images apart, puts them together, and makes a bootable one for tests. */
+export const isoTools = systemPeer({
+  name: 'iso-tools',
+  had: 'Debian packages',
+  command:
+    'apt-get install xorriso cpio isolinux syslinux-common mtools dosfstools grub-efi-amd64-bin',
+  find: () =>
+    ['xorriso', 'cpio', 'mcopy', 'mkfs.vfat', 'grub-mkstandalone'].every(findProgram) &&
+    existsSync('/usr/lib/ISOLINUX/isolinux.bin'),
+});
+
+/** A PC in software, with both kinds of firmware. */
+export const qemu = systemPeer({
+  name: 'qemu',
+  had: 'Debian packages',
+  command: 'apt-get install qemu-system-x86 ovmf',
+  find: () => findProgram('qemu-system-x86_64') && existsSync('/usr/share/OVMF/OVMF_CODE_4M.fd'),
+});
+
+const images = '/usr/lib/debian-installer/images';
+
+/** The newest of Debian's installers on this machine: its kernel and initrd. */
+export function netbootImages(): { release: string; kernel: string; initrd: string } | undefined {
+  for (const release of ['13', '12']) {
+    const folder = `${images}/${release}/amd64/text/debian-installer/amd64`;
+    if (existsSync(`${folder}/initrd.gz`)) {
+      return { release, kernel: `${folder}/linux`, initrd: `${folder}/initrd.gz` };
+    }
+  }
+}
+
+export const debianInstaller = systemPeer({
+  name: 'debian-installer',
+  had: debian,
+  command: 'apt-get install debian-installer-13-netboot-amd64 (or -12-)',
+  find: netbootImages,
+});
