@@ -1,7 +1,7 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { asBuffer } from './bytes.ts';
 import { type Mends, normalise } from './lines.ts';
-import { type Fault, type Scan, scan } from './scan.ts';
+import { type Fault, type Scan, scan, unreadable } from './scan.ts';
 import type { ZoneRules } from './zone-rules.ts';
 
 /** What a component holds, as bits: what a later step may skip when the bit is not set. */
@@ -66,7 +66,7 @@ export interface ZoneDefinition {
 export interface Quarantined {
   /** What is wrong, in words; may quote names but no values. */
   reason: string;
-  /** 1-based line of the input where the part begins. */
+  /** 1-based line of the input where the fault is. */
   line: number;
   /** Its first bytes, at most `QUARANTINE_OCTETS`. */
   bytes: Uint8Array;
@@ -108,8 +108,7 @@ export function parseCalendar(bytes: Uint8Array): ParsedCalendar {
   const inOrder = found !== undefined;
   if (!found) {
     buffer = normalise(input, mends);
-    found = scan(buffer, { normalised: true, truncated });
-    if (!found) throw new TypeError('normalised lines are not in order');
+    found = scan(buffer, { normalised: true, truncated }) ?? unreadable(buffer);
   }
   const faults = found.faults;
   const quarantined = faults.map((fault) => ({
@@ -142,7 +141,7 @@ function countLines(buffer: Buffer, faults: readonly Fault[], into: Quarantined[
   let line = 1;
   let at = 0;
   faults.forEach((fault, i) => {
-    for (let lf; (lf = buffer.indexOf(10, at)) >= 0 && lf < fault.start; at = lf + 1) line++;
+    for (let lf; (lf = buffer.indexOf(10, at)) >= 0 && lf < fault.at; at = lf + 1) line++;
     into[i]!.line = line;
   });
 }
@@ -151,7 +150,7 @@ function countLines(buffer: Buffer, faults: readonly Fault[], into: Quarantined[
 function numberLines(input: Buffer, faults: readonly Fault[], into: Quarantined[]): void {
   let next = 0;
   const again: Mends = { encoding: 0, controls: 0, folding: 0 };
-  normalise(input, again, faults.map((f) => f.start), (_, line) => {
+  normalise(input, again, faults.map((f) => f.at), (_, line) => {
     into[next++]!.line = line;
   });
 }

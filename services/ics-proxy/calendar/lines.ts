@@ -29,7 +29,7 @@ export function normalise(
   const source = decodeWide(input);
   const out = new Writer(source.length + 64);
   const logical = new Writer(256);
-  let at = source[0] === 0xef && source[1] === 0xbb && source[2] === 0xbf ? 3 : 0;
+  let at = 0;
   let line = 1;
   let firstLine = 1;
   let open = false;
@@ -48,20 +48,25 @@ export function normalise(
     if (controls < text.length) {
       mends.controls++;
       text = text.subarray(0, controls);
-      let blank = 0;
-      while (blank < text.length && isBlank(text[blank]!)) blank++;
-      if (blank === text.length) return;
-      text = text.subarray(blank);
     }
     const utf8 = isUtf8(text);
     if (good && utf8) out.copy(source, rawStart, rawEnd);
     else {
-      if (!utf8) {
+      if (utf8) mends.folding++;
+      else {
         mends.encoding++;
         text = Buffer.from(new TextDecoder('windows-1252').decode(text), 'utf8');
         text = text.subarray(0, removeC1(text));
-      } else mends.folding++;
-      writeFolded(out, text);
+      }
+      // With characters gone from its front the line may begin like a fold, or be no line at all.
+      let blank = 0;
+      while (blank < text.length) {
+        if (isBlank(text[blank]!)) blank++;
+        else if (isMark(text, blank)) blank += 3;
+        else break;
+      }
+      if (blank === text.length) return;
+      writeFolded(out, text.subarray(blank));
     }
     while (marks && mark < marks.length && marks[mark]! < out.length) {
       if (marks[mark]! >= start) lineOf?.(marks[mark]!, firstLine);
@@ -70,6 +75,8 @@ export function normalise(
   };
 
   while (at < source.length) {
+    // A byte order mark: at the start of the file, or of a file that was put behind another.
+    if (isMark(source, at)) at += 3;
     const start = at;
     let controls = false;
     let byte = 0;
@@ -108,6 +115,10 @@ export function normalise(
   }
   flush();
   return out.view();
+}
+
+export function isMark(source: Buffer, at: number): boolean {
+  return source[at] === 0xef && source[at + 1] === 0xbb && source[at + 2] === 0xbf;
 }
 
 /** Is this blank-led line a line of its own in an indented file, and not a continuation? */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { calendar, event, feed, text } from './testing.ts';
+import { calendar, event, feed, text } from './testing/calendars.ts';
 
 describe('UIDs', () => {
   test('the same content from two sources is one event', () => {

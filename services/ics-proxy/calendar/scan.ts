@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { COLON, CONTROL, CR, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts';
 import { type Component, QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
 import { Draft } from './draft.ts';
-import { LINE_OCTETS, unfold } from './lines.ts';
+import { isMark, LINE_OCTETS, unfold } from './lines.ts';
 import { Params, readParams } from './params.ts';
 import { Tzids } from './tzids.ts';
 import { readZone } from './zone-rules.ts';
@@ -10,8 +10,24 @@ import { readZone } from './zone-rules.ts';
 /** A stretch of the source that is kept out of the feed. */
 export interface Fault {
   reason: string;
+  /** Where the fault itself is, in `[start, end)`. */
+  at: number;
   start: number;
   end: number;
+}
+
+/** Finds nothing: what a calendar is whose lines cannot be put in order. There is none known. */
+export function unreadable(source: Buffer): Scan {
+  const fault = { reason: 'The lines cannot be read', at: 0, start: 0, end: source.length };
+  return {
+    components: [],
+    zones: [],
+    tzids: [],
+    header: {},
+    faults: [fault],
+    faultCount: 1,
+    calendars: 0,
+  };
 }
 
 export interface Scan {
@@ -48,7 +64,7 @@ export function scan(source: Buffer, options: ScanOptions): Scan | undefined {
   const scanner = new Scanner(source, options);
   if (length === 0) return scanner.finish();
   if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return undefined;
-  if (source[0] === SPACE || source[0] === TAB || source[0] === 0xef) return undefined;
+  if (source[0] === SPACE || source[0] === TAB) return undefined;
   let at = 0;
   while (at < length) {
     const start = at;
@@ -92,8 +108,9 @@ class Scanner {
   /** Where the component that is being read began, or -1. */
   #start = -1;
   #type = '';
-  /** Why it cannot be in the feed; the first reason stays. */
+  /** Why it cannot be in the feed, and where; the first reason stays. */
   #bad = '';
+  #badAt = 0;
   readonly #nested: string[] = [];
 
   constructor(source: Buffer, options: ScanOptions) {
@@ -119,16 +136,21 @@ class Scanner {
         this.#outside(source, start, start, at, at + 1, end, folded);
       } else if (this.#nested.length === 0 && this.#bad === '') {
         const bad = this.#draft.property(source, start, at, at + 1, end, folded, -1, start, end);
-        if (bad !== '') this.#bad = bad;
+        if (bad !== '') this.#condemn(bad, start);
       }
       return true;
     }
-    this.#complexLine(start, at, end, folded);
-    return true;
+    return this.#complexLine(start, at, end, folded);
   }
 
   /** A line with parameters, with a fold before its colon, or of no known form. */
-  #complexLine(lineStart: number, nameEnd: number, lineEnd: number, folded: boolean): void {
+  #complexLine(
+    lineStart: number,
+    nameEnd: number,
+    lineEnd: number,
+    folded: boolean,
+  ): boolean {
+    if (isMark(this.#source, lineStart) && !this.#options.normalised) return false;
     let source = this.#source;
     let start = lineStart;
     let end = lineEnd;
@@ -164,7 +186,7 @@ class Scanner {
         ? this.#tzids.of(source, params.tzidStart, params.tzidEnd)
         : -1;
       if (tzid >= 0) this.#draft.uses(tzid);
-      if (this.#nested.length > 0) return;
+      if (this.#nested.length > 0) return true;
       const bad = this.#draft.property(
         source,
         start,
@@ -176,8 +198,9 @@ class Scanner {
         lineStart,
         lineEnd,
       );
-      if (bad !== '') this.#bad = bad;
+      if (bad !== '') this.#condemn(bad, lineStart);
     }
+    return true;
   }
 
   /** The name behind BEGIN: or END:, upper case; `''` when it is none. */
@@ -202,9 +225,9 @@ class Scanner {
     }
     if (this.#start >= 0 && !TOP.has(type)) {
       if (this.#bad !== '') return;
-      if (type === '') this.#bad = 'A BEGIN names no component';
+      if (type === '') this.#condemn('A BEGIN names no component', start);
       else if (this.#nested.push(type) > MAX_DEPTH) {
-        this.#bad = `Components are nested deeper than ${MAX_DEPTH}`;
+        this.#condemn(`Components are nested deeper than ${MAX_DEPTH}`, start);
       } else this.#draft.nest(type);
       return;
     }
@@ -213,6 +236,7 @@ class Scanner {
     this.#start = start;
     this.#type = type;
     this.#nested.length = 0;
+    this.#badAt = start;
     this.#bad = type === ''
       ? 'A BEGIN names no component'
       : INNER.has(type)
@@ -237,21 +261,28 @@ class Scanner {
       nested.pop();
     } else if (type === this.#type) {
       if (nested.length > 0 && this.#bad === '') {
-        this.#bad = `${nested[nested.length - 1]} has no END`;
+        this.#condemn(`${nested[nested.length - 1]} has no END`, start);
       }
       this.#complete(end, 0);
     } else if (type === 'VCALENDAR') {
       this.#lose(start, 'END:VCALENDAR');
       this.#inCalendar = false;
-    } else if (this.#bad === '') this.#bad = `END:${type} without its BEGIN`;
+    } else this.#condemn(`END:${type} without its BEGIN`, start);
+  }
+
+  #condemn(reason: string, at: number): void {
+    if (this.#bad !== '') return;
+    this.#bad = reason;
+    this.#badAt = at;
   }
 
   /** The component ends here: into the list, or into quarantine. */
   #complete(end: number, has: number): void {
     const start = this.#start;
     this.#start = -1;
-    if (this.#bad === '') this.#bad = this.#draft.missing();
-    if (this.#bad !== '') this.#quarantine(start, end, this.#bad);
+    const missing = this.#bad === '' ? this.#draft.missing() : '';
+    if (missing !== '') this.#condemn(missing, start);
+    if (this.#bad !== '') this.#quarantine(start, end, this.#bad, this.#badAt);
     else if (this.#type === 'VTIMEZONE') this.#zone(start, end);
     else {
       const calendar = Math.max(0, this.#calendars - 1);
@@ -280,7 +311,8 @@ class Scanner {
     if (this.#start < 0) return;
     const start = this.#start;
     this.#start = -1;
-    this.#quarantine(start, at, this.#bad || `No END:${this.#type} before ${before}`);
+    this.#condemn(`No END:${this.#type} before ${before}`, start);
+    this.#quarantine(start, at, this.#bad, this.#badAt);
   }
 
   #outside(
@@ -307,9 +339,8 @@ class Scanner {
 
   /** A faulty line: it condemns the component it stands in, or joins the stray lines before it. */
   #fault(start: number, reason: string): void {
-    if (this.#start >= 0) {
-      if (this.#bad === '') this.#bad = reason;
-    } else if (this.#stray < 0) {
+    if (this.#start >= 0) this.#condemn(reason, start);
+    else if (this.#stray < 0) {
       this.#stray = start;
       this.#strayReason = reason;
     }
@@ -320,9 +351,9 @@ class Scanner {
     this.#stray = -1;
   }
 
-  #quarantine(start: number, end: number, reason: string): void {
+  #quarantine(start: number, end: number, reason: string, at = start): void {
     this.#faultCount++;
-    if (this.#faults.length < QUARANTINE_LIMIT) this.#faults.push({ reason, start, end });
+    if (this.#faults.length < QUARANTINE_LIMIT) this.#faults.push({ reason, at, start, end });
   }
 
   finish(): Scan {
@@ -338,7 +369,7 @@ class Scanner {
       zones: this.#zones,
       tzids: this.#tzids.list,
       header: this.#header,
-      faults: this.#faults.sort((a, b) => a.start - b.start),
+      faults: this.#faults.sort((a, b) => a.at - b.at),
       faultCount: this.#faultCount,
       calendars: this.#calendars,
     };

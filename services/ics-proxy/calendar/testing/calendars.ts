@@ -1,6 +1,6 @@
-import { parseCalendar } from './components.ts';
-import { merge, type MergeOptions, type MergeResult, type MergeSource } from './merge.ts';
-import type { SourcePolicy } from './policy.ts';
+import { parseCalendar } from '../components.ts';
+import { merge, type MergeOptions, type MergeResult, type MergeSource } from '../merge.ts';
+import type { SourcePolicy } from '../policy.ts';
 
 /** Helpers of the tests in this folder: calendars written by hand, feeds of them, feeds as text. */
 
