@@ -21,6 +21,8 @@ export const Has = {
   NESTED: 256,
   /** The file ended before its END line. */
   NO_END: 512,
+  /** A TZID where a redacted component has none: on a nested or unusual property. */
+  ODD_TZID: 1024,
 } as const;
 
 /** One component at the level of VCALENDAR, as offsets into `ParsedCalendar.bytes`. */

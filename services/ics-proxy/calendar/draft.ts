@@ -62,7 +62,9 @@ export class Draft {
     this.#has |= type === 'VALARM' ? Has.NESTED | Has.ALARM : Has.NESTED;
   }
 
-  uses(tzid: number): void {
+  /** A TZID parameter; `odd` when it is not on a date of the component itself. */
+  uses(tzid: number, odd: boolean): void {
+    if (odd) this.#has |= Has.ODD_TZID;
     if (tzid === this.#zone) return;
     if (this.#zone < 0) this.#zone = tzid;
     else if (!this.#zones) this.#zones = [this.#zone, tzid];

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { ascii, COLON, NAME, same, SEMICOLON, type Writer } from './bytes.ts';
 import { type Component, Has } from './components.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
-import { Params, readParams } from './params.ts';
+import { isTimeName, Params, readParams } from './params.ts';
 import { lineEnd } from './properties.ts';
 import { quoteParam } from './zone-names.ts';
 
@@ -44,7 +44,6 @@ export const NO_DTSTAMP = 'DTSTAMP:19700101T000000Z';
 const BEGIN = ascii('begin'), END = ascii('end'), UID = ascii('uid'), SUMMARY = ascii('summary');
 const DTSTAMP = ascii('dtstamp'), COLOR = ascii('color'), RELATED_TO = ascii('related-to');
 const VALARM = ascii('valarm');
-const DATES = ['dtstart', 'dtend', 'due', 'recurrence-id', 'rdate', 'exdate'].map(ascii);
 const BULK = ['attach', 'comment', 'attendee', 'x-alt-desc', 'styled-description'].map(ascii);
 const DESCRIPTION = ascii('description');
 
@@ -173,6 +172,7 @@ class Editor {
     if (length === 3 && first === 117 && same(source, line, UID)) {
       if (this.#component.has & Has.NO_UID) this.#drop();
       else if (change.uid !== undefined) this.#replace(Buffer.from(`UID:${change.uid}`));
+      else if (this.#retimes) this.#retime(false);
       return;
     }
     if (length === 7) {
@@ -189,7 +189,7 @@ class Editor {
       return this.#relate(change.related);
     }
     if (this.#retimes) {
-      this.#retime(DATES.some((d) => d.length === length && same(source, line, d)));
+      this.#retime(isTimeName(source, line, length));
     }
   }
 
@@ -197,6 +197,7 @@ class Editor {
     if (this.#component.has & Has.NO_STAMP) return this.#drop();
     this.#keep(this.#line);
     this.#stampStart = this.#out.length - from;
+    if (this.#retimes) this.#retime(false);
     this.#keep(this.#next);
     this.#stampEnd = this.#out.length - from;
   }
@@ -207,12 +208,13 @@ class Editor {
     const value = source[this.#nameEnd] === COLON
       ? this.#nameEnd + 1
       : readParams(source, this.#nameEnd, this.#stop, params);
-    if (value > 0 && this.#stop - this.#line + prefix.length <= LINE_OCTETS) {
+    const bound = params.tzidEnd > 0 && this.#retimes;
+    if (value > 0 && !bound && this.#stop - this.#line + prefix.length <= LINE_OCTETS) {
       this.#keep(value);
       this.#out.copy(prefix, 0, prefix.length);
       return;
     }
-    const text = unfold(source, this.#line, this.#stop);
+    const text = this.#text();
     const colon = valueOf(text);
     if (colon > 0) {
       this.#replace(Buffer.concat([text.subarray(0, colon), prefix, text.subarray(colon)]));
@@ -228,12 +230,17 @@ class Editor {
   }
 
   #relate(related: ReadonlyMap<string, string>): void {
-    const text = unfold(this.#source, this.#line, this.#stop);
+    const text = this.#text();
     const colon = valueOf(text);
-    if (colon < 0) return;
-    const uid = related.get(text.toString('utf8', colon));
-    if (uid === undefined) return;
+    const uid = colon < 0 ? undefined : related.get(text.toString('utf8', colon));
+    if (uid === undefined) return this.#retimes ? this.#retime(false) : undefined;
     this.#replace(Buffer.concat([text.subarray(0, colon), Buffer.from(uid)]));
+  }
+
+  /** The line unfolded, its TZID renamed. */
+  #text(): Buffer {
+    return (this.#retimes && retimed(this.#source, this.#line, this.#stop, this.#change, false)) ||
+      unfold(this.#source, this.#line, this.#stop);
   }
 
   /** TZIDs that have a new name, and date-times that are to have one. */

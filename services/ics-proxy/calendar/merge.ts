@@ -8,6 +8,7 @@ import type { Piece } from './edit.ts';
 import { type Group, groupsOf, sameGroup, sortGroups } from './groups.ts';
 import { budgetNotice, staleNotice, writeEmpty, writeFooter, writeHeader } from './header.ts';
 import type { SourcePolicy, ViewPolicy } from './policy.ts';
+import { properties } from './properties.ts';
 import { outgoingUid, Renderer } from './render.ts';
 import { type MergeReport, Reporter } from './report.ts';
 import { select } from './select.ts';
@@ -118,7 +119,7 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
   const pieces = render.all(kept, cut.level);
   let origins: Map<string, string> | undefined;
   return {
-    ...assemble(pieces, zones, options),
+    ...assemble(pieces, zones, usedZones(kept, pieces), options),
     components: pieces.length,
     report: reporter.report,
     sourceOf: (uid) => {
@@ -166,7 +167,7 @@ function collect(
     if (!entry) continue;
     into.push(entry);
     for (const component of entry.components) {
-      const year = Math.floor(component.startKey / 1e10) || 1970;
+      const year = Math.floor(component.startKey / 1e10) || 2000;
       if ((component.has & Has.FLOATING) !== 0 && year < floats) floats = year;
       for (const index of component.tzids) {
         const use = used.get(index);
@@ -256,15 +257,39 @@ function frameSize(zones: ZoneBook, options: MergeOptions): number {
   return out.length;
 }
 
+/** The zones of what is in the feed after all: not of doubles, or of what the budget took. */
+function usedZones(entries: readonly Entry[], pieces: readonly Piece[]): Set<string> {
+  const used = new Set<string>();
+  let at = 0;
+  for (let i = 0; i < entries.length; i++) {
+    const { origin, components, busy } = entries[i]!;
+    for (let k = 0; k < components.length; k++) {
+      const { tzids, calendar, has } = components[k]!;
+      const piece = pieces[at++]!;
+      if (busy !== false && (has & Has.ODD_TZID) !== 0) {
+        for (const { params } of properties(piece.source, piece.start, piece.end)) {
+          const tzid = params.get('TZID');
+          if (tzid !== undefined) used.add(tzid);
+        }
+        continue;
+      }
+      for (let t = 0; t < tzids.length; t++) used.add(origin.names.nameOf(tzids[t]!, calendar)!);
+      if (origin.floating !== undefined && (has & Has.FLOATING) !== 0) used.add(origin.floating);
+    }
+  }
+  return used;
+}
+
 /** Header, VTIMEZONEs, components: the only place where the feed's bytes come together. */
 function assemble(
   pieces: readonly Piece[],
   zones: ZoneBook,
+  used: ReadonlySet<string>,
   options: MergeOptions,
 ): { bytes: Uint8Array; etagBasis: string } {
   const head = new Writer();
   writeHeader(head, options);
-  zones.write(head, options.view === 'busy');
+  zones.write(head, options.view === 'busy', used);
   if (pieces.length === 0) writeEmpty(head);
   const foot = new Writer();
   writeFooter(foot);

@@ -5,7 +5,7 @@ import { merge, type MergeSource } from './merge.ts';
 import { calendar, event, feed, options, text } from './testing/calendars.ts';
 import { faultsOf } from './testing/validator.ts';
 
-const runs = Number(process.env.FUZZ_RUNS ?? 300);
+const runs = Number(process.env.FUZZ_RUNS ?? 200);
 const encoder = new TextEncoder();
 
 /** Lines that a calendar might hold, right and wrong, put together at random. */

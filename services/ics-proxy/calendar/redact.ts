@@ -3,6 +3,7 @@ import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes
 import { type Component, Has } from './components.ts';
 import { type Edit, NO_DTSTAMP, type Piece, retimed } from './edit.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
+import { isTimeName } from './params.ts';
 import { lineEnd, properties } from './properties.ts';
 
 /** The properties a busy view keeps: when, and for whom it blocks time. All others may say what. */
@@ -32,7 +33,6 @@ const ALLOWED: readonly (readonly Uint8Array[])[] = (() => {
   ) table[name.length]!.push(ascii(name.toLowerCase()));
   return table;
 })();
-const DATES = ['dtstart', 'dtend', 'due', 'recurrence-id', 'rdate', 'exdate'].map(ascii);
 const DTSTAMP = ascii('dtstamp'), STATUS = ascii('status'), TRANSP = ascii('transp');
 const CLASS = ascii('class'), FREEBUSY = ascii('freebusy'), TZID = ascii(';tzid=');
 const BEGIN = ascii('begin'), END = ascii('end');
@@ -90,7 +90,7 @@ export function redact(
     } else if (length === 5 && same(source, line, CLASS)) {
       writeWord(out, source, line, nameEnd, stop, CLASSES);
     } else if (length !== 8 || type === 'VFREEBUSY' || !same(source, line, FREEBUSY)) {
-      const isDate = DATES.some((d) => d.length === length && same(source, line, d));
+      const isDate = isTimeName(source, line, length);
       writeTime(out, source, line, nameEnd, stop, change, isDate);
     }
   }
@@ -142,7 +142,9 @@ function writeTime(
   if (!renames && stop - line <= LINE_OCTETS) {
     // The usual: no parameters, or a TZID alone.
     let value = nameEnd;
-    if (source[nameEnd] === SEMICOLON && stop - nameEnd > 6 && same(source, nameEnd, TZID)) {
+    if (
+      isDate && source[nameEnd] === SEMICOLON && stop - nameEnd > 6 && same(source, nameEnd, TZID)
+    ) {
       value = nameEnd + 6;
       while (value < stop && source[value] !== COLON && source[value] !== QUOTE) {
         if (source[value] === SEMICOLON || source[value] === 44) break;
@@ -160,7 +162,7 @@ function writeTime(
     const bytes = Buffer.from(value);
     if (!isPlain(bytes, 0, bytes.length)) return;
     let kept = name;
-    for (const param of ['VALUE', 'TZID', 'RANGE', 'FBTYPE']) {
+    for (const param of isDate ? ['VALUE', 'TZID', 'RANGE'] : ['VALUE', 'FBTYPE']) {
       const given = params.get(param);
       if (given === undefined) continue;
       if (param !== 'TZID' && !/^[A-Za-z-]{1,32}$/.test(given)) continue;

@@ -3,7 +3,7 @@ import { COLON, CONTROL, CR, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts'
 import { type Component, QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
 import { Draft } from './draft.ts';
 import { isMark, LINE_OCTETS, unfold } from './lines.ts';
-import { Params, readParams } from './params.ts';
+import { isTimeName, Params, readParams } from './params.ts';
 import { Tzids } from './tzids.ts';
 import { readZone } from './zone-rules.ts';
 
@@ -185,7 +185,9 @@ class Scanner {
       const tzid = params.tzidEnd > params.tzidStart
         ? this.#tzids.of(source, params.tzidStart, params.tzidEnd)
         : -1;
-      if (tzid >= 0) this.#draft.uses(tzid);
+      if (tzid >= 0) {
+        this.#draft.uses(tzid, this.#nested.length > 0 || !isTimeName(source, start, at - start));
+      }
       if (this.#nested.length > 0) return true;
       const bad = this.#draft.property(
         source,

@@ -10,8 +10,6 @@ import { offsetSeconds, readZone, sameRules, type ZoneRules } from './zone-rules
 /** One VTIMEZONE of the feed. */
 interface Entry {
   rules: ZoneRules;
-  /** Earliest year that any of its users needs. */
-  since: number;
   /** The definition as its source has it, or lines of our own. */
   definition: { source: Buffer; start: number; end: number } | readonly string[];
 }
@@ -67,9 +65,8 @@ export class ZoneBook {
       const suffix = attempt === 0 ? '' : attempt === 1 ? `-${short(rules.text)}` : `-${attempt}`;
       const name = base + suffix;
       const taken = this.#entries.get(name);
-      if (!taken) this.#entries.set(name, { rules, since, definition });
-      else if (!sameRules(taken.rules, rules, Math.min(taken.since, since))) continue;
-      else taken.since = Math.min(taken.since, since);
+      if (!taken) this.#entries.set(name, { rules, definition });
+      else if (!sameRules(taken.rules, rules, since)) continue;
       if (name !== rules.tzid) this.#report.renamed(id, rules.tzid, name);
       return name;
     }
@@ -80,11 +77,11 @@ export class ZoneBook {
     calendar: ParsedCalendar,
     tzid: string,
   ): { rules: ZoneRules; lines: readonly string[] } | undefined {
-    const fixed = /^(?:UTC|GMT)?([+-]\d\d:?\d\d)$/i.exec(tzid.slice(0, 16))?.[1];
-    const offset = fixed === undefined ? undefined : offsetSeconds(fixed);
-    if (offset !== undefined) {
-      this.#report.synthesised(id, tzid, `UTC${fixed}`);
-      const lines = fixedObservances(offset);
+    const fixed = /^(?:UTC|GMT)?([+-]\d\d)(?::?(\d\d))?$/i.exec(tzid.slice(0, 16));
+    const seconds = fixed ? offsetSeconds(`${fixed[1]}${fixed[2] ?? '00'}`) : undefined;
+    if (seconds !== undefined) {
+      this.#report.synthesised(id, tzid, `UTC${offset(seconds)}`);
+      const lines = fixedObservances(seconds);
       return { rules: rulesFrom(tzid, lines), lines };
     }
     let zone = toIana(tzid);
@@ -100,9 +97,10 @@ export class ZoneBook {
     return { rules: rulesOf(tzid, zone), lines: ianaObservances(zone) };
   }
 
-  /** All definitions, by name. `plain`: only what rules need, no texts of the source. */
-  write(out: Writer, plain: boolean): void {
+  /** The definitions used, by name. `plain`: only what rules need, no texts of the source. */
+  write(out: Writer, plain: boolean, used?: ReadonlySet<string>): void {
     for (const name of [...this.#entries.keys()].sort()) {
+      if (used && !used.has(name)) continue;
       const { definition, rules } = this.#entries.get(name)!;
       const own = 'start' in definition && name === rules.tzid && !plain;
       if (own) out.copy(definition.source, definition.start, definition.end);
@@ -113,6 +111,7 @@ export class ZoneBook {
 
 /** How a TZID is used by a source's components. */
 export interface Use {
+  /** The earliest year: from there on a definition must agree to be shared. */
   since: number;
 }
 

@@ -28,9 +28,17 @@ interface Node {
   children: Node[];
 }
 
-// Sticky pieces without nesting of repetitions over the same characters: linear.
+// No repetition stands in another over the same characters: linear.
 const CONTENT_LINE =
-  /^([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"\x00-\x08\x0a-\x1f\x7f]*"|[^";:,\x00-\x08\x0a-\x1f\x7f]*)(?:,(?:"[^"\x00-\x08\x0a-\x1f\x7f]*"|[^";:,\x00-\x08\x0a-\x1f\x7f]*))*)*):([^\x00-\x08\x0a-\x1f\x7f]*)$/;
+  /^([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*):(.*)$/s;
+
+function hasControl(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code < 32 && code !== 9) || code === 127) return true;
+  }
+  return false;
+}
 
 function logicalLines(bytes: Uint8Array, faults: string[]): string[] {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -53,6 +61,7 @@ function logicalLines(bytes: Uint8Array, faults: string[]): string[] {
         `a line that is not UTF-8: ${JSON.stringify(String(bytes.subarray(start, end)))}`,
       );
     }
+    if (hasControl(text)) faults.push(`a control character in ${JSON.stringify(text)}`);
     if (/^[ \t]/.test(text) && lines.length > 0) lines[lines.length - 1] += text.slice(1);
     else lines.push(text);
     start = end + 2;
