@@ -69,7 +69,8 @@ level = warning
     const as = (user: string, path: string, request: Ask = {}) => {
       const basic = Buffer.from(`${user}:${users[user]}`).toString('base64');
       const headers = { authorization: `Basic ${basic}`, ...request.headers };
-      return ask(url + path, { ...request, headers });
+      // a big calendar takes it seconds on a busy machine
+      return ask(url + path, { timeoutMs: 60_000, ...request, headers });
     };
     const must = async (what: string, answer: Promise<Answer>) => {
       const { status } = await answer;

@@ -165,20 +165,20 @@ needs('radicale')('CalDAV with Radicale', () => {
     expect((await it.fetch()).summaries).toEqual(['b']);
   });
 
-  test('1,000 events arrive in batches; one change costs three requests', async () => {
+  test('250 events arrive in batches; one change costs three requests', async () => {
     await using server = await startRadicale();
     const calendar = await server.createCalendar('ada', 'space');
-    const events = Array.from({ length: 1_000 }, (_, n) => event(`e${n}`, `e${n}`));
+    const events = Array.from({ length: 250 }, (_, n) => event(`e${n}`, `e${n}`));
     const whole = events.map((text) => text.split('\r\n').slice(3, -2).join('\r\n')).join('\r\n');
     const head = 'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\n';
     await server.put('ada', '/ada/space/', `${head}${whole}\r\nEND:VCALENDAR\r\n`);
     const it = await follow(calendar, ada);
     const first = await it.fetch();
-    expect(first.summaries).toHaveLength(1_000);
-    expect(first.asked.length).toBeLessThan(16);
+    expect(first.summaries).toHaveLength(250);
+    expect(first.asked).toEqual(['PROPFIND', 'PROPFIND', 'REPORT', 'REPORT', 'REPORT', 'REPORT']);
     await server.put('ada', '/ada/space/new.ics', event('new', 'new'));
     const next = await it.fetch();
-    expect(next.summaries).toHaveLength(1_001);
+    expect(next.summaries).toHaveLength(251);
     expect(next.asked).toEqual(['PROPFIND', 'REPORT', 'REPORT']);
   });
 

@@ -33,7 +33,7 @@ describe('sourceSchema', () => {
     ['file://host/share', 'must name no host: file:///path or file:path'],
     ['https://ada:lovelace@example.org/', 'must hold no credentials: use auth with a passwordFile'],
     ['webcal://token@example.org/', 'must hold no credentials: use auth with a passwordFile'],
-  ])('%s', (url, fault) => {
+  ])('url %#', (url, fault) => {
     expect(faults({ url })).toEqual(fault ? [`url: ${fault}`] : []);
     // a message never repeats what may be a secret
     expect(faults({ url }).join()).not.toMatch(/lovelace|token@/);
