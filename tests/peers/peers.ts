@@ -9,10 +9,13 @@ import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { kustomizePeer } from './kustomize.ts';
 import type { Peer } from './lib/peer.ts';
 import { busybox, checkzone, debconf, debianInstaller, isoTools, qemu } from './machines.ts';
+import { nginx } from './nginx.ts';
 import { openbao } from './openbao.ts';
 import { opentofu } from './opentofu.ts';
 import { radicale } from './radicale.ts';
+import { redis } from './redis.ts';
 import { sabre } from './sabre.ts';
+import { smtp } from './smtp.ts';
 import { talosctlPeer } from './talosctl.ts';
 
 export const peers = {
@@ -32,6 +35,9 @@ export const peers = {
   sabre,
   'apache-digest': apacheDigest,
   'lighttpd-digest': lighttpdDigest,
+  nginx,
+  redis,
+  smtp,
   debconf,
   busybox,
   'named-checkzone': checkzone,
