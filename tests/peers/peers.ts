@@ -1,5 +1,6 @@
 /** Every peer, most needed first: the order in which `npm run peers` builds them. */
 import { apacheDigest, lighttpdDigest } from './digest.ts';
+import { docker, k3sStandIn } from './docker.ts';
 import { flux, helm } from './flux.ts';
 import { gitPeer } from './git.ts';
 import { gitea } from './gitea.ts';
@@ -38,6 +39,8 @@ export const peers = {
   nginx,
   redis,
   smtp,
+  docker,
+  'k3s-stand-in': k3sStandIn,
   debconf,
   busybox,
   'named-checkzone': checkzone,

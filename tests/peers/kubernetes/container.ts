@@ -1,7 +1,7 @@
 /** k3s in a container, through @testcontainers/k3s: the usual way on a machine with a container engine. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dockerHost, imageIsHere } from '../lib/engine.ts';
+import { containerLabel, dockerHost, imageIsHere } from '../lib/engine.ts';
 import { openSandbox } from '../lib/sandbox.ts';
 import versions from '../../../versions.json' with { type: 'json' };
 import { Kubernetes, readAccess } from './handle.ts';
@@ -29,15 +29,14 @@ interface Starting {
   start(): Promise<Running>;
 }
 interface Running {
-  getId(): string;
   getKubeConfig(): string;
   stop(options: { remove: boolean; timeout: number }): Promise<unknown>;
 }
 const testcontainers: string = '@testcontainers/k3s';
 
-export async function startContainer(image = k3sImage()): Promise<Kubernetes> {
-  const host = dockerHost();
-  if (host) process.env.DOCKER_HOST ??= host;
+/** `image`: another than the pinned one. `host`: the engine; default the one that is found. */
+export async function startContainer(image = k3sImage(), host = dockerHost()): Promise<Kubernetes> {
+  if (host) process.env.DOCKER_HOST = host;
   // Ryuk would have to be pulled; what a killed run leaves is removed by the sweep, by container id.
   process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
   // Inside a container Testcontainers takes the bridge's gateway, a name the certificate does not bear.
@@ -45,11 +44,11 @@ export async function startContainer(image = k3sImage()): Promise<Kubernetes> {
   const { K3sContainer } = await import(testcontainers) as Testcontainers;
   const sandbox = await openSandbox('k3s');
   try {
+    sandbox.useEngine(process.env.DOCKER_HOST);
     const container = await new K3sContainer(image)
-      .withLabels({ 'dev.hackspace.peers': sandbox.folder })
+      .withLabels({ [containerLabel]: sandbox.folder })
       .withStartupTimeout(120_000)
       .start();
-    sandbox.ownContainer(container.getId());
     sandbox.onEnd(() => container.stop({ remove: true, timeout: 0 }));
     const kubeconfig = join(sandbox.folder, 'kubeconfig');
     writeFileSync(kubeconfig, container.getKubeConfig(), { mode: 0o600 });

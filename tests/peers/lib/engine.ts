@@ -44,10 +44,21 @@ export function imageIsHere(image: string): boolean {
   return succeeds('image', 'inspect', image);
 }
 
-/** Removes containers by id, of whichever engine was used; those that are gone already are no error. */
-export function removeContainers(host: string | undefined, ids: string[]): void {
+/** Says which sandbox a container belongs to: its folder. */
+export const containerLabel = 'dev.hackspace.peers.sandbox';
+
+/** Removes the containers of a sandbox from an engine (`default`: the client's own choice), if it answers. */
+export function removeContainers(host: string, sandbox: string): void {
   const docker = findProgram('docker');
-  if (!docker || ids.length === 0) return;
-  const at = host ? ['--host', host] : [];
-  spawnSync(docker, [...at, 'rm', '--force', '--volumes', ...ids], { timeout: 30_000 });
+  if (!docker) return;
+  const at = host === 'default' ? [] : ['--host', host];
+  const filter = ['--filter', `label=${containerLabel}=${sandbox}`];
+  const list = spawnSync(docker, [...at, 'ps', '--all', '--quiet', ...filter], {
+    timeout: 10_000,
+    encoding: 'utf8',
+  });
+  const ids = (list.stdout ?? '').split('\n').filter(Boolean);
+  if (ids.length > 0) {
+    spawnSync(docker, [...at, 'rm', '--force', '--volumes', ...ids], { timeout: 30_000 });
+  }
 }

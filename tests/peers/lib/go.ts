@@ -83,7 +83,9 @@ async function compile(recipe: GoRecipe, out: string, options: BuildOptions): Pr
     }
     await recipe.after?.({ module, out, env });
     // Kept beside the binary, so that a cache folder tells what it was made of.
-    for (const name of ['go.mod', 'go.sum']) copyFileSync(join(module, name), join(out, name));
+    for (const name of ['go.mod', 'go.sum']) {
+      if (existsSync(join(module, name))) copyFileSync(join(module, name), join(out, name));
+    }
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

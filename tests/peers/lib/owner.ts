@@ -8,6 +8,8 @@ export interface ProcessId {
   pid: number;
   /** Opaque; equal for the same process only. */
   started: string;
+  /** Ends by SIGTERM, given time. */
+  gentle?: boolean;
 }
 
 /** The start of a living process; undefined when it is gone, or a zombie that only waits to be reaped. */

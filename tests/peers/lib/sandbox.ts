@@ -19,6 +19,8 @@ export interface SpawnOptions {
   ready?: () => Promise<boolean>;
   /** Default 60,000 milliseconds. */
   readyMs?: number;
+  /** It has processes of its own to end: SIGTERM and 20 s before SIGKILL, in a sweep too. */
+  gentle?: boolean;
   /** Written to standard input, which is then closed. */
   stdin?: string;
 }
@@ -42,8 +44,8 @@ export interface Sandbox extends AsyncDisposable {
   readonly folder: string;
   port(): Promise<number>;
   spawn(name: string, command: string, args: string[], options?: SpawnOptions): Promise<Child>;
-  /** Writes down a container, so that a sweep removes it if this process is killed. */
-  ownContainer(id: string): void;
+  /** Containers in this engine bear the label `containerLabel`=folder; a sweep removes them. */
+  useEngine(host: string | undefined): void;
   /** Called, last first, when the sandbox ends, before its processes do. */
   onEnd(end: () => unknown): void;
   /** Ends it all; twice is once. */
@@ -61,9 +63,13 @@ export async function openSandbox(name: string): Promise<Sandbox> {
   const folders = join(stateFolder(), 'run');
   mkdirSync(folders, { recursive: true });
   const folder = mkdtempSync(join(folders, `${name}-`));
-  const containers: string[] = [];
+  let engine: string | undefined;
   const write = () =>
-    record(folder, children.map((each) => each.id).filter((id) => id !== undefined), containers);
+    record({
+      folder,
+      children: children.map((each) => each.id).filter((id) => id !== undefined),
+      ...(engine ? { engine } : {}),
+    });
   const children: Started[] = [];
   const ports: ReservedPort[] = [];
   const ends: (() => unknown)[] = [];
@@ -80,7 +86,7 @@ export async function openSandbox(name: string): Promise<Sandbox> {
       }
     }
     // The data goes with them, so there is nothing to shut down in order.
-    await Promise.all(children.map((child) => child.kill()));
+    await Promise.all(children.map((child) => child.end()));
     for (const port of ports) port[Symbol.dispose]();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     forget(folder);
@@ -102,8 +108,8 @@ export async function openSandbox(name: string): Promise<Sandbox> {
       await child.start();
       return child;
     },
-    ownContainer(id) {
-      containers.push(id);
+    useEngine(host) {
+      engine = host ?? 'default';
       write();
     },
     onEnd: (each) => void ends.push(each),
@@ -165,6 +171,7 @@ class Started implements Child {
     child.unref();
     this.#process = child;
     this.id = identify(child.pid) ?? { pid: child.pid, started: 'gone' };
+    if (this.#options.gentle) this.id.gentle = true;
     this.#changed();
     if (stdin !== undefined) child.stdin?.end(stdin);
     if (!ready) return;
@@ -188,6 +195,10 @@ class Started implements Child {
 
   kill(): Promise<void> {
     return this.stop('SIGKILL');
+  }
+
+  end(): Promise<void> {
+    return this.#options.gentle ? this.stop('SIGTERM', 20_000) : this.kill();
   }
 }
 

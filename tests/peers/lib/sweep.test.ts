@@ -65,7 +65,7 @@ test('a pid that another program has since been given is left alone', async () =
   try {
     const { pid } = identify(innocent.pid!)!;
     const folder = join(state, 'run', 'stale-1');
-    record(folder, [{ pid, started: 'another time' }]);
+    record({ folder, children: [{ pid, started: 'another time' }] });
     const file = join(state, 'pids', 'stale-1.json');
     const content = JSON.parse(readFileSync(file, 'utf8'));
     writeFileSync(file, JSON.stringify({ ...content, owners: [{ pid, started: 'long ago' }] }));
@@ -79,7 +79,7 @@ test('a pid that another program has since been given is left alone', async () =
 test('a folder outside of ours is never removed, whatever the pid file says', async () => {
   const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
   try {
-    record(elsewhere, []);
+    record({ folder: elsewhere, children: [] });
     const [name] = [`${elsewhere.split('/').at(-1)}.json`];
     const file = join(state, 'pids', name);
     const content = JSON.parse(readFileSync(file, 'utf8'));

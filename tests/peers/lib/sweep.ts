@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { dockerHost, removeContainers } from './engine.ts';
+import { removeContainers } from './engine.ts';
 import { isAlive, owners, type ProcessId, waitUntilGone } from './owner.ts';
 import { stateFolder } from './state.ts';
 
@@ -19,8 +19,7 @@ interface PidFile {
   /** Swept as soon as one of them is dead. */
   owners: ProcessId[];
   children: ProcessId[];
-  containers: string[];
-  /** The engine the containers are in. */
+  /** The engine that may hold containers labelled with the folder. */
   engine?: string;
 }
 
@@ -28,12 +27,10 @@ const pidFolder = () => join(stateFolder(), 'pids');
 const fileOf = (folder: string) => join(pidFolder(), `${basename(folder)}.json`);
 
 /** Writes down a sandbox and its processes, atomically. */
-export function record(folder: string, children: ProcessId[], containers: string[] = []): void {
+export function record(sandbox: Omit<PidFile, 'owners'>): void {
   mkdirSync(pidFolder(), { recursive: true });
-  const file = fileOf(folder);
-  const engine = containers.length > 0 ? dockerHost() : undefined;
-  const content: PidFile = { folder, owners: owners(), children, containers };
-  if (engine) content.engine = engine;
+  const file = fileOf(sandbox.folder);
+  const content: PidFile = { ...sandbox, owners: owners() };
   writeFileSync(`${file}.${process.pid}`, JSON.stringify(content));
   renameSync(`${file}.${process.pid}`, file);
 }
@@ -54,19 +51,16 @@ export interface Swept {
 export async function sweep(): Promise<Swept> {
   const swept: Swept = { folders: [], pids: [] };
   if (!existsSync(pidFolder())) return swept;
-  for (const name of readdirSync(pidFolder())) {
-    if (!name.endsWith('.json')) continue;
-    const file = join(pidFolder(), name);
-    const left = read(file);
+  const files = readdirSync(pidFolder()).filter((name) => name.endsWith('.json'))
+    .map((name) => join(pidFolder(), name))
+    .map((file) => ({ file, left: read(file) }));
+  // Containers before the engines they are in.
+  files.sort((a, b) => Number(!a.left?.engine) - Number(!b.left?.engine));
+  for (const { file, left } of files) {
     if (!left || left.owners.every(isAlive)) continue;
-    removeContainers(left.engine, left.containers);
+    if (left.engine) removeContainers(left.engine, left.folder);
     for (const child of left.children.filter(isAlive)) {
-      try {
-        process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        process.kill(child.pid, 'SIGKILL');
-      }
-      await waitUntilGone(child, 5_000);
+      await endProcess(child);
       swept.pids.push(child.pid);
     }
     // Only ever a folder below ours, whatever the file says.
@@ -79,6 +73,18 @@ export async function sweep(): Promise<Swept> {
   }
   sweepLogs();
   return swept;
+}
+
+async function endProcess(child: ProcessId): Promise<void> {
+  const signals = child.gentle ? ['SIGTERM', 'SIGKILL'] as const : ['SIGKILL'] as const;
+  for (const signal of signals) {
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      process.kill(child.pid, signal);
+    }
+    if (await waitUntilGone(child, 10_000)) return;
+  }
 }
 
 function read(file: string): PidFile | undefined {
