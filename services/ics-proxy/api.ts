@@ -6,7 +6,7 @@ import type { Secret } from '@hackspace/kit/config.ts';
 import { type Config, feedUrl } from './config.ts';
 import type { Feeds } from './feeds.ts';
 import { parseExpiry, parseOverlap } from './expiry.ts';
-import { LABEL, type ListedToken, type TokenRecord, type Tokens } from './tokens.ts';
+import { iso, LABEL, showToken, type TokenRecord, type Tokens } from './tokens.ts';
 
 export interface ApiPorts {
   config: Config;
@@ -196,17 +196,6 @@ export function addApi(http: OpenAPIHono<HttpEnv>, ports: ApiPorts): void {
       return c.body(null, 204);
     },
   );
-}
-
-const iso = (at: number) => new Date(at).toISOString();
-
-export function showToken({ created, expires, lastUsed, ...rest }: ListedToken) {
-  return {
-    ...rest,
-    created: iso(created),
-    ...(expires === undefined ? {} : { expires: iso(expires) }),
-    ...(lastUsed === undefined ? {} : { lastUsed: iso(lastUsed) }),
-  };
 }
 
 function showCreated(config: Config, made: { token: string; record: TokenRecord }) {

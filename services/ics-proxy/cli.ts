@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { describe } from '@hackspace/kit/errors.ts';
-import { check } from './commands/check.ts';
-import { createToken, listTokens, revokeToken, rotateToken } from './commands/token.ts';
+
+// Each command loads what it needs when it runs.
+const tokens = () => import('./commands/token.ts');
 
 const out = (line: string) => void process.stdout.write(line.endsWith('\n') ? line : line + '\n');
 const program = new Command('ics-proxy')
@@ -13,6 +14,7 @@ program.command('check')
   .requiredOption('--config <file>', 'the config')
   .option('--live', 'fetch every source once')
   .action(async (options: { config: string; live?: boolean }) => {
+    const { check } = await import('./commands/check.ts');
     const result = await check(options);
     out(result.config);
     for (const line of result.lines) process.stderr.write(line + '\n');
@@ -27,23 +29,25 @@ token.command('create')
   .requiredOption('--label <text>', 'whose it is, or where it is used')
   .option('--view <view>', 'full, or busy: when but not what', 'full')
   .option('--expires <when>', 'a time such as 2027-01-31T12:00:00Z, or a span such as 90d')
-  .action(async (options) => out(await createToken(options)));
+  .action(async (options) => out(await (await tokens()).createToken(options)));
 token.command('list')
   .description('one JSON line a token; never the token itself')
   .requiredOption('--config <file>', 'the config')
   .option('--feed <id>', 'only this feed')
-  .action(async (options) => (await listTokens(options)).forEach(out));
+  .action(async (options) => (await (await tokens()).listTokens(options)).forEach(out));
 token.command('revoke')
   .description('end a token at once, also in a running server')
   .argument('<id>', 'as shown by list')
   .requiredOption('--config <file>', 'the config')
-  .action(async (id: string, options) => await revokeToken({ id, ...options }));
+  .action(async (id: string, options) => await (await tokens()).revokeToken({ id, ...options }));
 token.command('rotate')
   .description('replace a token; prints the new feed URL alone')
   .argument('<id>', 'as shown by list')
   .requiredOption('--config <file>', 'the config')
   .option('--overlap <span>', 'how long the old one goes on', '7d')
-  .action(async (id: string, options) => out(await rotateToken({ id, ...options })));
+  .action(async (id: string, options) =>
+    out(await (await tokens()).rotateToken({ id, ...options }))
+  );
 
 try {
   await program.parseAsync();

@@ -1,6 +1,5 @@
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { agenda } from './calendar/agenda.ts';
 import { parseCalendar, type ParsedCalendar } from './calendar/components.ts';
 import { merge } from './calendar/merge.ts';
 import type { MergeReport } from './calendar/report.ts';
@@ -58,14 +57,16 @@ export function createInlineRenderer(): Renderer {
       }));
       return { etagBasis, components, report, content: { bytes, encoded } };
     },
-    agenda({ bytes, sources, renamed, ...span }) {
+    async agenda({ bytes, sources, renamed, ...span }) {
+      // Recurrence is the heaviest of all to load, and not needed to serve a feed.
+      const { agenda } = await import('./calendar/agenda.ts');
       const owners = new Map<string, string>();
       // As in merge: where two claim a UID, the smaller id has it.
       for (const { key, id } of sources.toSorted((a, b) => a.id < b.id ? 1 : -1)) {
         for (const { uid } of parsed.get(key)?.components ?? []) owners.set(uid, id);
       }
       for (const { source, to } of renamed) owners.set(to, source);
-      return Promise.resolve(agenda({ bytes, sourceOf: (uid) => owners.get(uid) }, span));
+      return agenda({ bytes, sourceOf: (uid) => owners.get(uid) }, span);
     },
     close: () => Promise.resolve(),
   };

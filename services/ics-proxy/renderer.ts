@@ -4,7 +4,6 @@ import type { MergeOptions } from './calendar/merge.ts';
 import type { MergeReport } from './calendar/report.ts';
 import type { SourcePolicy } from './calendar/policy.ts';
 import type { Encoding } from './document.ts';
-import { createInlineRenderer } from './render.ts';
 
 /** What a parsed source holds, for health. */
 export interface SourceFacts {
@@ -102,5 +101,3 @@ export function createWorkerRenderer(): Renderer {
     },
   };
 }
-
-export { createInlineRenderer };

@@ -311,3 +311,15 @@ async function eachOf<T>(items: T[], width: number, work: (item: T) => Promise<v
 export function looksLikeToken(text: string): boolean {
   return text.length === 64 && TOKEN.test(text);
 }
+
+export const iso = (at: number) => new Date(at).toISOString();
+
+/** A token as JSON shows it: times in RFC 3339. */
+export function showToken({ created, expires, lastUsed, ...rest }: ListedToken) {
+  return {
+    ...rest,
+    created: iso(created),
+    ...(expires === undefined ? {} : { expires: iso(expires) }),
+    ...(lastUsed === undefined ? {} : { lastUsed: iso(lastUsed) }),
+  };
+}

@@ -1,9 +1,8 @@
 import { AppError } from '@hackspace/kit/errors.ts';
 import { openState } from '@hackspace/kit/state.ts';
-import { showToken } from '../api.ts';
 import { type Config, feedUrl, loadIcsConfig } from '../config.ts';
 import { parseExpiry, parseOverlap } from '../expiry.ts';
-import { LABEL, openTokens, type Tokens, type View } from '../tokens.ts';
+import { LABEL, openTokens, showToken, type Tokens, type View } from '../tokens.ts';
 
 /** How often a running server looks for changes by the command line, with room to spare. */
 const TAKE_EFFECT_MS = 500;

@@ -10,7 +10,7 @@ import { createApp } from '../app.ts';
 import { type Config, configSchema } from '../config.ts';
 import { createFeeds } from '../feeds.ts';
 import { fetchCounter } from '../measure.ts';
-import { createInlineRenderer } from '../renderer.ts';
+import { createInlineRenderer } from '../render.ts';
 import { lastGoodStore } from '../sources/last-good.ts';
 import type { Source } from '../sources/source.ts';
 import { openTokens, type View } from '../tokens.ts';
