@@ -1,6 +1,12 @@
 import { Command } from 'commander';
 import { describe } from '@hackspace/kit/errors.ts';
 
+interface RenderCommand {
+  config?: string;
+  feed?: string;
+  view: string;
+}
+
 // Each command loads what it needs when it runs.
 const tokens = () => import('./commands/token.ts');
 
@@ -19,6 +25,31 @@ program.command('check')
     out(result.config);
     for (const line of result.lines) process.stderr.write(line + '\n');
     if (!result.ok) process.exitCode = 1;
+  });
+
+program.command('render')
+  .description(
+    'merge files to standard output; what was done to them as JSON lines on standard error',
+  )
+  .argument('<files...>', 'FILE, or ID=FILE for the policy of source ID')
+  .option('--config <file>', 'the config, for the policies of --feed')
+  .option('--feed <id>', 'the feed whose policies apply')
+  .option('--view <view>', 'full, or busy: when but not what', 'full')
+  .action(async (files: string[], options: RenderCommand) => {
+    const { renderFiles, reportLines } = await import('./commands/render.ts');
+    const { configuredFeed, knownView } = await import('./commands/select.ts');
+    const feed = await configuredFeed(options);
+    const view = knownView(options.view);
+    const result = await renderFiles(files, { feed, view, now: Date.now() });
+    process.stdout.write(result.bytes);
+    for (const line of reportLines(result)) process.stderr.write(JSON.stringify(line) + '\n');
+  });
+program.command('explain')
+  .description('what merging the files would rename, drop or put aside, and why')
+  .argument('<files...>', 'FILE or ID=FILE')
+  .action(async (files: string[]) => {
+    const { explainFiles } = await import('./commands/explain.ts');
+    for (const line of await explainFiles(files, Date.now())) out(line);
   });
 
 const token = program.command('token').description('tokens of subscribers');

@@ -1,8 +1,9 @@
 import { AppError } from '@hackspace/kit/errors.ts';
 import { openState } from '@hackspace/kit/state.ts';
 import { type Config, feedUrl, loadIcsConfig } from '../config.ts';
+import { knownFeed, knownView } from './select.ts';
 import { parseExpiry, parseOverlap } from '../expiry.ts';
-import { LABEL, openTokens, showToken, type Tokens, type View } from '../tokens.ts';
+import { LABEL, openTokens, showToken, type Tokens } from '../tokens.ts';
 
 /** How often a running server looks for changes by the command line, with room to spare. */
 const TAKE_EFFECT_MS = 500;
@@ -36,12 +37,10 @@ export interface CreateOptions {
 
 /** The new feed URL. */
 export function createToken(options: CreateOptions): Promise<string> {
-  const { label, view } = options;
+  const { label } = options;
+  const view = knownView(options.view);
   return withTokens(options.config, async (tokens, config) => {
     const feed = knownFeed(config, options.feed);
-    if (view !== 'full' && view !== 'busy') {
-      throw new AppError('invalid', 'Cannot make token: view must be full or busy');
-    }
     if (!LABEL.test(label.trim())) {
       throw new AppError(
         'invalid',
@@ -54,7 +53,7 @@ export function createToken(options: CreateOptions): Promise<string> {
     const { token } = await tokens.create({
       feed,
       label: label.trim(),
-      view: view as View,
+      view,
       expires,
     });
     return feedUrl(config, feed, token);
@@ -83,10 +82,4 @@ export function rotateToken(
     const { token, record } = await tokens.rotate(options.id, parseOverlap(options.overlap));
     return feedUrl(config, record.feed, token);
   });
-}
-
-function knownFeed(config: Config, feed: string): string {
-  if (Object.hasOwn(config.feeds, feed)) return feed;
-  const names = Object.keys(config.feeds).slice(0, 20).join(', ');
-  throw new AppError('not_found', `Cannot find feed ${feed}: the config has ${names}`);
 }
