@@ -1,6 +1,7 @@
 /**
  * `npm run peers` builds what is missing; `-- openbao flux` only those; `-- list` shows a table;
- * `-- --budget 600` stops building after 600 seconds; `-- sweep`, `-- clean` tidy up.
+ * `-- --budget 600` stops building after 600 seconds; `-- measure` times the starts; `-- sweep`, `-- clean`
+ * tidy up.
  */
 import { parseArgs } from 'node:util';
 import { removeStale } from './lib/cache.ts';
@@ -20,6 +21,7 @@ const { values, positionals } = parseArgs({
 const [first] = positionals;
 if (values.help) help();
 else if (first === 'list') list();
+else if (first === 'measure') await (await import('./measure.ts')).measure(out);
 else if (first === 'sweep') {
   const { pids, folders } = await sweep();
   out(`${pids.length} processes ended, ${folders.length} folders removed`);
@@ -30,7 +32,7 @@ else if (first === 'sweep') {
 } else await bring(chosen(positionals), budgetOf(values.budget));
 
 function help(): void {
-  out('npm run peers [-- NAME... | list | sweep | clean] [--budget SECONDS]\n');
+  out('npm run peers [-- NAME... | list | measure | sweep | clean] [--budget SECONDS]\n');
   out('Builds the real programs that tests run against into a cache folder of the user');
   out('(HACKSPACE_PEERS, else below the XDG cache folder). See tests/peers/README.md.');
 }
