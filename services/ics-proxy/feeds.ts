@@ -59,6 +59,8 @@ interface FeedState {
   readonly documents: Map<View, FeedDocument>;
   readonly rendered: Map<View, Rendered>;
   renderError?: string;
+  /** It has gone out in an earlier life: subscribers do not wait for a source that hangs now. */
+  wentOut?: boolean;
 }
 
 const log = getLogger(['ics-proxy', 'feeds']);
@@ -148,6 +150,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
   function presentable(feed: FeedState): boolean {
     if (!feed.sources.some((s) => s.facts)) return false;
     if (feed.documents.size > 0 || now() - started > FIRST_GRACE) return true;
+    if (feed.wentOut && restoredAll) return true;
     return feed.sources.every((s) => s.facts || status(s).failures > 0);
   }
 
@@ -267,6 +270,10 @@ export function createFeeds(options: FeedsOptions): Feeds {
     await Promise.all(Array.from({ length: 16 }, lane));
     if (closed) return;
     restoredAll = true;
+    for (const feed of feeds.values()) {
+      feed.wentOut = await published.known(feed.id);
+      if (feed.wentOut && feed.documents.size === 0) mark(feed);
+    }
     refresher = startRefresh(all.map(({ feed, source }) => job(feed, source)), {
       now,
       ...(options.random ? { random: options.random } : {}),

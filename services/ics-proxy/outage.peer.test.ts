@@ -160,6 +160,24 @@ needs('radicale', 'apache-digest')('a feed of CalDAV, Digest, files and a web se
     await second.service.close();
   });
 
+  test('a restart serves the last good copies at once, though a new source hangs', async () => {
+    await using upstream = await startFaultyUpstream();
+    upstream.set('/web.ics', (_, response) => response.end(named('web')));
+    const web = `
+      - {id: web, url: '${upstream.origin}/web.ics', allowPrivate: true}
+`;
+    const first = await start(web);
+    await first.feed.refresh();
+    await expect.poll(() => first.feed.summaries(), { timeout: 15_000 }).toEqual(['web']);
+    await first.service.close();
+    upstream.set('/web.ics', () => {});
+    const second = await start(`${web}
+      - {id: slow, url: '${upstream.origin}/hangs', allowPrivate: true}
+`);
+    await expect.poll(() => second.feed.summaries(), { timeout: 8_000 }).toEqual(['web']);
+    await second.service.close();
+  });
+
   test('before the first success there is no empty calendar', async () => {
     const { service, feed } = await start(`
       - {id: gone, url: 'http://127.0.0.1:1/', allowPrivate: true}

@@ -6,6 +6,8 @@ import type { View } from './tokens.ts';
 export interface Published {
   /** When this content first went out: moves only when `etagBasis` does, across restarts too. */
   modified(feed: string, view: View, etagBasis: string): Promise<number>;
+  /** Whether the feed has gone out before, in this life or an earlier one. */
+  known(feed: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,9 @@ export function openPublished(state: State, now: () => number): Published {
       map.set(name, { etagBasis, modified });
       timer ??= setTimeout(() => void (written = write()), 1000);
       return modified;
+    },
+    async known(feed) {
+      return [...(await entries).keys()].some((name) => name.startsWith(`${feed}/`));
     },
     async close() {
       if (timer !== undefined) {
