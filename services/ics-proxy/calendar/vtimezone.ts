@@ -112,7 +112,9 @@ function observances(all: readonly Transition[]): string[] {
   }
   const single = new Map<string, Run>();
   for (const run of runs) {
-    if (run.at.length > 2) {
+    // A rule that has ended is written as dates: python-icalendar 4 (khal, Debian 12) refuses the
+    // whole calendar for an UNTIL in UTC beside a local DTSTART, which RFC 5545 demands here.
+    if (run.at.length > 2 && run.lastYear >= LAST_YEAR) {
       out.push(...ruled(run));
       continue;
     }
@@ -131,10 +133,9 @@ function observances(all: readonly Transition[]): string[] {
 }
 
 function ruled(run: Run): string[] {
-  const { from, to, at, month, weekday, nths, lastYear } = run;
+  const { from, to, at, month, weekday, nths } = run;
   const nth = nths.includes(-1) ? -1 : nths[0]!;
-  const until = lastYear >= LAST_YEAR ? '' : `;UNTIL=${msToLocal(at.at(-1)! - from * 1000)}Z`;
-  const rule = `RRULE:FREQ=YEARLY;BYMONTH=${month};BYDAY=${nth}${WEEKDAYS[weekday]}${until}`;
+  const rule = `RRULE:FREQ=YEARLY;BYMONTH=${month};BYDAY=${nth}${WEEKDAYS[weekday]}`;
   return observance(kindOf(from, to), from, to, msToLocal(at[0]!), [rule]);
 }
 
