@@ -1,4 +1,5 @@
 /** Every peer, most needed first: the order in which `npm run peers` builds them. */
+import { khal, libical, pythonIcalendar } from './calendar-clients.ts';
 import { apacheDigest, lighttpdDigest } from './digest.ts';
 import { docker, k3sStandIn } from './docker.ts';
 import { flux, helm } from './flux.ts';
@@ -36,6 +37,9 @@ export const peers = {
   sabre,
   'apache-digest': apacheDigest,
   'lighttpd-digest': lighttpdDigest,
+  khal,
+  'python-icalendar': pythonIcalendar,
+  libical,
   nginx,
   redis,
   smtp,
