@@ -57,11 +57,11 @@ printf 'PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInterac
 # For the console only; made by: openssl passwd -6 > root-password.hash
 if [ -s "$HERE/root-password.hash" ]; then
 	(umask 077; printf 'root:%s\n' "$(cat "$HERE/root-password.hash")" > "$TARGET/root/.hash")
-	chroot "$TARGET" sh -c 'chpasswd -e < /root/.hash'
+	in-target sh -c 'chpasswd -e < /root/.hash'
 	rm -f "$TARGET/root/.hash"
 fi
 
 cp "$HERE/proxmox-install" "$TARGET/usr/local/sbin/proxmox-install"
 chmod 755 "$TARGET/usr/local/sbin/proxmox-install"
 cp "$HERE/proxmox-install.service" "$TARGET/etc/systemd/system/proxmox-install.service"
-chroot "$TARGET" systemctl enable proxmox-install.service
+in-target systemctl enable proxmox-install.service
