@@ -7,8 +7,12 @@ import { serve } from '@hackspace/kit/serve.ts';
 import { openState } from '@hackspace/kit/state.ts';
 import { alertSender, createAlerts } from './alerts.ts';
 import { createApp } from './app.ts';
+import { openKubernetes } from './bridge/api.ts';
 import { startBridges } from './bridge/bridge.ts';
 import { createCallers } from './callers.ts';
+import { watchAnnotation } from './cluster/annotation.ts';
+import { type Hint, startDiscovery } from './cluster/discovery.ts';
+import { startElection } from './cluster/election.ts';
 import type { ClusterConfig, Config } from './config.ts';
 import { openHold } from './hold.ts';
 import { type ClusterPlan, type NodePlan, startCluster } from './loop.ts';
@@ -39,15 +43,27 @@ export async function startUnsealer(config: Config): Promise<Running> {
   const metrics = createMetrics('unsealer');
   const alerts = createAlerts({ helper: config.helper, send: config.alerts.map(alertSender) });
   const hold = await openHold({ state, file: config.hold.file, deadMan: config.hold.deadMan });
+  const kube = config.kubernetes && await openKubernetes(config.kubernetes);
+  const background: { stop(): Promise<void> }[] = [];
+  const election = typeof config.elected === 'object'
+    ? startElection(kube!, { ...config.elected, identity: config.helper })
+    : undefined;
+  if (election) background.push(election);
+  if (config.hold.annotation) background.push(watchAnnotation(kube!, hold, config.hold.annotation));
   const ports = {
     hold,
     alerts,
     metrics: unsealMetrics(metrics),
-    elected: () => config.elected === true,
+    elected: () => election?.elected() ?? config.elected === true,
   };
   const clusters = plans.map(({ cluster, ca, plan }) => {
     const loop = startCluster(plan, ports);
     for (const node of cluster.nodes) loop.add(nodeOf(node, ca));
+    const { discover } = cluster;
+    if (discover) {
+      const plan = (hint: Hint) => nodeOf({ ...hint, san: discover.san, spki: undefined }, ca);
+      background.push(startDiscovery(discover, loop, plan, { kube }));
+    }
     return loop;
   });
   for (const { id, shares } of plans.map(({ plan }) => plan)) {
@@ -71,7 +87,8 @@ export async function startUnsealer(config: Config): Promise<Running> {
     url: served.url,
     port: served.port,
     async close() {
-      await Promise.all([...clusters.map((cluster) => cluster.stop()), bridges.stop()]);
+      await Promise.all([...background, ...clusters, bridges].map((each) => each.stop()));
+      kube?.close();
       await served.close();
       await state.close();
     },
