@@ -1,5 +1,4 @@
 /** Tells people: Matrix, ntfy or any JSON hook. A condition is told once, again each hour, and when it ends. */
-import ky from 'ky';
 import { randomUUID } from 'node:crypto';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { getLogger } from '@hackspace/kit/log.ts';
@@ -71,6 +70,8 @@ export function alertSender(config: AlertConfig): AlertOptions['send'][number] {
       retry: 0,
       throwHttpErrors: false,
     };
+    // Loaded when first needed: most processes never send an alert.
+    const { default: ky } = await import('ky');
     const request = () => {
       if (config.type === 'ntfy') {
         // Header values are Latin-1: ntfy decodes RFC 2047.

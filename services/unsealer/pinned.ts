@@ -6,7 +6,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import https from 'node:https';
-import { isIP, type LookupFunction, type Socket } from 'node:net';
+import net, { isIP, type LookupFunction, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { AppError } from '@hackspace/kit/errors.ts';
 
@@ -77,49 +77,62 @@ export function createPinned(options: PinnedOptions): Pinned {
   const port = Number(url.port || 443);
   const proven = new WeakMap<Socket, number>();
   let connections = 0;
+  // Once: parsing certificates is the dear part of trying a node that is down.
+  const secureContext = tls.createSecureContext({
+    ca: options.ca,
+    minVersion: 'TLSv1.2',
+    ...(options.cert ? { cert: options.cert, key: options.key } : {}),
+  });
 
   const connect = (done: (error: Error | null, socket?: Socket) => void) => {
     let settled = false;
-    const socket = tls.connect({
+    let secure: tls.TLSSocket | undefined;
+    // TCP by itself: a refused connection, the usual case while a node starts, then costs no TLS.
+    const raw = net.connect({
       host,
       port,
-      ca: options.ca,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
-      ALPNProtocols: ['http/1.1'],
-      ...(isIP(san) ? {} : { servername: san }),
-      ...(options.cert ? { cert: options.cert, key: options.key } : {}),
       ...(options.lookup ? { lookup: options.lookup } : {}),
-      // Ours replaces the default check, which would take a common name or a wildcard.
-      checkServerIdentity: (_host, certificate) => refusal(certificate, san, options.spki),
     });
     const settle = (error: Error | null) => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      if (error) {
-        socket.destroy();
-        done(error);
-      } else done(null, socket);
+      if (!error) return done(null, secure);
+      secure?.destroy();
+      raw.destroy();
+      done(error);
     };
     const timer = setTimeout(
       () => settle(new TransportError('down', 'no connection in time')),
       options.connectTimeout ?? 1000,
     );
-    socket.once('secureConnect', () => {
-      const wrong = socket.authorized
-        ? refusal(socket.getPeerCertificate(), san, options.spki)
-        : new TransportError('stranger', 'its certificate is not of the pinned CA');
-      if (wrong) return settle(wrong);
-      proven.set(socket, ++connections);
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, 5000);
-      settle(null);
-    });
-    socket.on('error', (error) => settle(classify(error)));
-    socket.once('close', () => {
-      settle(new TransportError('down', 'the connection was closed'));
-      if (proven.has(socket)) options.onClose?.();
+    raw.on('error', (error) => settle(classify(error)));
+    raw.once('close', () => settle(new TransportError('down', 'the connection was closed')));
+    raw.once('connect', () => {
+      raw.setNoDelay(true);
+      raw.setKeepAlive(true, 5000);
+      const socket = secure = tls.connect({
+        socket: raw,
+        secureContext,
+        rejectUnauthorized: true,
+        ALPNProtocols: ['http/1.1'],
+        ...(isIP(san) ? {} : { servername: san }),
+        // Ours replaces the default check, which would take a common name or a wildcard.
+        checkServerIdentity: (_host, certificate) => refusal(certificate, san, options.spki),
+      });
+      socket.once('secureConnect', () => {
+        const wrong = socket.authorized
+          ? refusal(socket.getPeerCertificate(), san, options.spki)
+          : new TransportError('stranger', 'its certificate is not of the pinned CA');
+        if (wrong) return settle(wrong);
+        proven.set(socket, ++connections);
+        settle(null);
+      });
+      socket.on('error', (error) => settle(classify(error)));
+      socket.once('close', () => {
+        settle(new TransportError('down', 'the connection was closed'));
+        if (proven.has(socket)) options.onClose?.();
+      });
     });
   };
 
