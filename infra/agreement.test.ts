@@ -8,7 +8,15 @@ import { subnetOf } from './claims.ts';
 import { readClaims } from './read.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const parts = ['site.example.yaml', 'terraform-json', 'talos', 'preseed', 'infra', 'versions.json'];
+const parts = [
+  'site.example.yaml',
+  'terraform-json',
+  'talos',
+  'preseed',
+  'manifests',
+  'flux',
+  'versions.json',
+];
 let copy: string;
 
 beforeAll(async () => {
@@ -35,45 +43,45 @@ test('the raw files agree with the example site', async () => {
   const claims = await readClaims(join(root, 'site.example.yaml'), root);
   expect(disagreements(claims)).toEqual([]);
   expect(new Set(claims.map(({ kind }) => kind))).toEqual(
-    new Set(['site', 'tfvars', 'talos', 'preseed', 'dns', 'versions']),
+    new Set(['site', 'tfvars', 'talos', 'preseed', 'dns', 'policy', 'versions']),
   );
 });
 
 describe('a change in one place names every other place', () => {
   const site = 'site.example.yaml';
   const tfvars = 'terraform-json/site.auto.tfvars.json';
-  const zone = 'infra/hackspace.example.zone';
+  const zone = 'manifests/core/dns.yaml';
   test.each([
-    ['a node in the site', site, 'address: 10.20.30.12', 'address: 10.20.30.19', [
-      /^cp-2 address: .*10\.20\.30\.19 in site\.example\.yaml/,
+    ['a node in the site', site, 'address: 10.20.0.36', 'address: 10.20.0.44', [
+      /^cp-2 address: .*10\.20\.0\.44 in site\.example\.yaml/,
       tfvars,
       'talos/nodes/controlplane/cp-2.yaml',
       zone,
     ]],
-    ['a node in Talos', 'talos/nodes/worker/worker-1.yaml', '10.20.30.21', '10.20.30.25', [
+    ['a node in Talos', 'talos/nodes/worker/worker-1.yaml', '10.20.0.40', '10.20.0.45', [
       /^worker-1 address: /,
-      '10.20.30.25 in talos/nodes/worker/worker-1.yaml',
-      '10.20.30.21 in site.example.yaml',
+      '10.20.0.45 in talos/nodes/worker/worker-1.yaml',
+      '10.20.0.40 in site.example.yaml',
       tfvars,
       zone,
     ]],
-    ['a node in tfvars', tfvars, '"address": "10.20.30.13"', '"address": "10.20.30.14"', [
+    ['a node in tfvars', tfvars, '"address": "10.20.0.37"', '"address": "10.20.0.38"', [
       /^cp-3 address: /,
-      '10.20.30.14 in terraform-json',
+      '10.20.0.38 in terraform-json',
       'talos/nodes/controlplane/cp-3.yaml',
       zone,
     ]],
-    ['the shared address', 'talos/patches/controlplane/10-vip.yaml', '10.20.30.10', '10.20.30.9', [
+    ['the shared address', 'talos/patches/controlplane/10-vip.yaml', '10.20.0.34', '10.20.0.43', [
       /^member-prod address: /,
       `${tfvars} (member_vip)`,
       zone,
       site,
     ]],
-    ['the endpoint in DNS', zone, 'member-prod\tIN A\t10.20.30.10', 'member-prod IN A 10.20.30.9', [
+    ['the endpoint in DNS', zone, 'member-prod A   10.20.0.34', 'member-prod A   10.20.0.43', [
       /^member-prod address: /,
       'talos/patches/controlplane/10-vip.yaml',
     ]],
-    ['a hypervisor in the installer', 'preseed/hosts.tsv', '10.20.10.12/24', '10.20.10.22/24', [
+    ['a hypervisor in the installer', 'preseed/hosts.tsv', '10.20.0.72/27', '10.20.0.82/27', [
       /^pve2 address: /,
       tfvars,
       zone,
@@ -97,8 +105,8 @@ describe('a change in one place names every other place', () => {
   test('a subnet too: of a node moved to another one', async () => {
     const lines = await afterChange(
       'talos/nodes/worker/worker-1.yaml',
-      '10.20.30.21/24',
-      '10.20.31.21/24',
+      '10.20.0.40/27',
+      '10.20.0.99/27',
     );
     expect(lines.map((line) => line.split(':')[0])).toEqual([
       'vlan members subnet',
@@ -115,24 +123,24 @@ test('a node that only one file knows is named', async () => {
   );
   expect(gone).toContainEqual(
     expect.stringMatching(
-      /^worker-2 address: unknown to the site, but 10\.20\.30\.22 in terraform/,
+      /^worker-2 address: unknown to the site, but 10\.20\.0\.41 in terraform/,
     ),
   );
-  const missing = await afterChange('infra/hackspace.example.zone', /^cp-1\t.*\n/m, '');
+  const missing = await afterChange('manifests/core/dns.yaml', / +cp-1 .*\n/, '');
   expect(missing).toEqual([expect.stringMatching(/^cp-1 address: .* but nowhere in dns$/)]);
 });
 
 test('a site file with faults says all of them', async () => {
   const file = join(copy, 'faulty.yaml');
   const good = await readFile(join(root, 'site.example.yaml'), 'utf8');
-  await writeFile(file, good.replace('10.20.30.11', '10.20.30.300').replace('vm: 3012', 'vm: 1'));
+  await writeFile(file, good.replace('10.20.0.35', '10.20.0.300').replace('vm: 3012', 'vm: 1'));
   await expect(readClaims(file, copy)).rejects.toThrow(
     /member-prod\.nodes\.cp-1\.address: .*member-prod\.nodes\.cp-2\.vm: /,
   );
 });
 
 test.each([
-  ['10.20.30.21', 24, '10.20.30.0/24'],
+  ['10.20.0.40', 27, '10.20.0.32/27'],
   ['192.168.255.255', 17, '192.168.128.0/17'],
   ['255.255.255.255', 32, '255.255.255.255/32'],
   ['10.1.2.3', 0, '0.0.0.0/0'],

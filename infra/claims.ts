@@ -17,7 +17,16 @@ export function siteClaims(site: Site, file: string): Claim[] {
     say(`vlan ${name} id`, vlan.id, `vlans.${name}.id`, 'tfvars');
     const hosts: Kind[] = name === 'hosts' ? ['preseed'] : [];
     const talos: Kind[] = name === 'members' ? ['talos'] : [];
-    say(`vlan ${name} subnet`, vlan.subnet, `vlans.${name}.subnet`, 'tfvars', ...hosts, ...talos);
+    const policy: Kind[] = name === 'members' ? ['policy'] : [];
+    say(
+      `vlan ${name} subnet`,
+      vlan.subnet,
+      `vlans.${name}.subnet`,
+      'tfvars',
+      ...hosts,
+      ...talos,
+      ...policy,
+    );
     say(
       `vlan ${name} gateway`,
       vlan.gateway,
@@ -32,6 +41,11 @@ export function siteClaims(site: Site, file: string): Claim[] {
     say(`${name} address`, host.address, `${path}.address`, 'tfvars', 'preseed', 'dns');
     say(`${name} mac`, host.mac, `${path}.mac`, 'preseed');
     say(`${name} disk GiB`, host.diskGiB, `${path}.diskGiB`, 'preseed');
+  }
+  for (const [group, nodes] of Object.entries(nodesOf(site))) {
+    for (const [name, { address }] of Object.entries(nodes)) {
+      say(`machine at ${address}`, address, `${group}.${name}`);
+    }
   }
   say('core address', site.core.endpoint, 'core.endpoint', 'dns');
   const member = site['member-prod'];
@@ -170,14 +184,46 @@ export async function preseedClaims(file: string, root: string): Promise<Claim[]
   return claims;
 }
 
-/** Of a zone file's `NAME IN A ADDRESS` lines; names with several addresses or a dot are the site's own business. */
-export async function zoneClaims(file: string, root: string): Promise<Claim[]> {
-  const text = await readFile(file, 'utf8');
+/**
+ * Of the zone in manifests/core/dns.yaml: `NAME A ADDRESS` lines. A name that is a machine's or a cluster's has to be
+ * its address; any other (a service, a wildcard) has to lead to a machine.
+ */
+export async function zoneClaims(file: string, root: string, site: Site): Promise<Claim[]> {
   const { claims, say } = collect('dns', relative(root, file));
-  say('domain', /^\$ORIGIN\s+(\S+)\.$/m.exec(text)?.[1], '$ORIGIN');
-  for (const [number, line] of text.split('\n').entries()) {
-    const [, name, address] = /^([a-z0-9-]+)\s+IN\s+A\s+(\S+)/.exec(line) ?? [];
-    if (name && address && name !== 'ns') say(`${name} address`, address, `line ${number + 1}`);
+  const own = new Set(Object.values(nodesOf(site)).flatMap((nodes) => Object.keys(nodes)));
+  for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
+    for (const [key, zone] of Object.entries<string>(document.toJS()?.data ?? {})) {
+      const origin = /^\$ORIGIN\s+(\S+)\.$/m.exec(zone)?.[1];
+      if (!origin) continue;
+      say('domain', origin, `${key} $ORIGIN`);
+      for (const [, name, address] of zone.matchAll(/^([\w.*-]+)\s+A\s+([\d.]+)/gm)) {
+        const at = `${key} ${name}`;
+        if (own.has(name!) || name === 'core' || name === 'member-prod') {
+          say(`${name} address`, address, at);
+        } else say(`machine at ${address}`, address, at);
+      }
+    }
+  }
+  return claims;
+}
+
+/** Of what lets core and Flux reach the members' cluster's API: every ipBlock in these files is its VLAN. */
+export async function policyClaims(files: string[], root: string): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for (const file of files) {
+    const { claims: own, say } = collect('policy', relative(root, file));
+    for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
+      const doc = document.toJS();
+      if (doc?.kind !== 'NetworkPolicy') continue;
+      for (const rule of doc.spec?.egress ?? []) {
+        for (const to of rule.to ?? []) {
+          const cidr: string | undefined = to.ipBlock?.cidr;
+          const api = rule.ports?.some(({ port }: { port: unknown }) => port === 6443);
+          if (cidr && api) say('vlan members subnet', cidr, `NetworkPolicy ${doc.metadata.name}`);
+        }
+      }
+    }
+    claims.push(...own);
   }
   return claims;
 }
@@ -189,6 +235,14 @@ export async function versionsClaims(file: string, root: string): Promise<Claim[
   say('talos version', `v${tools.talosctl}`, 'tools.talosctl');
   say('kubernetes version', tools.kubernetes, 'tools.kubernetes');
   return claims;
+}
+
+function nodesOf(site: Site): Record<string, Record<string, { address: string }>> {
+  return {
+    hosts: site.hypervisors,
+    core: site.core.nodes,
+    members: site['member-prod'].nodes,
+  };
 }
 
 function collect(kind: Kind, file: string) {

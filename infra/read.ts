@@ -1,9 +1,10 @@
 /** Every claim that a checkout holds about a site. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Claim } from './agreement.ts';
 import {
+  policyClaims,
   preseedClaims,
   siteClaims,
   talosClaims,
@@ -17,13 +18,19 @@ import { readSite } from './site.ts';
 export async function readClaims(siteFile: string, root: string): Promise<Claim[]> {
   const site = await readSite(siteFile);
   const schematic = join(root, 'talos/schematic.yaml');
-  const zones = (await readdir(join(root, 'infra'))).filter((name) => name.endsWith('.zone'));
   const claims = await Promise.all([
     siteClaims(site, relative(root, resolve(siteFile))),
     tfvarsClaims(join(root, 'terraform-json/site.auto.tfvars.json'), root),
     talosClaims(join(root, 'talos'), root),
     preseedClaims(join(root, 'preseed/hosts.tsv'), root),
-    ...zones.map((name) => zoneClaims(join(root, 'infra', name), root)),
+    zoneClaims(join(root, 'manifests/core/dns.yaml'), root, site),
+    policyClaims(
+      [
+        join(root, 'flux/infra/config/flux-egress.yaml'),
+        join(root, 'manifests/services/unsealer.yaml'),
+      ],
+      root,
+    ),
     versionsClaims(join(root, 'versions.json'), root),
   ]);
   const names = Object.keys(site['member-prod'].nodes).map((name): Claim => ({

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { findProgram, type Ran, run } from '../peers/lib/run.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { openSandbox } from '../peers/lib/sandbox.ts';
@@ -283,10 +284,10 @@ needs('busybox')('the scripts of preseed/', () => {
     test('leaves a host that Proxmox installs on: name, address, bridge, keys, service', async () => {
       expect(await script('late.sh')).toMatchObject({ code: 0 });
       expect(target('etc/hostname')).toBe('pve2\n');
-      expect(target('etc/hosts')).toContain('\n10.20.10.12 pve2.hackspace.example pve2\n');
+      expect(target('etc/hosts')).toContain('\n10.20.0.72 pve2.hackspace.example pve2\n');
       expect(target('etc/hosts')).not.toContain('127.0.1.1');
       expect(target('etc/network/interfaces')).toMatch(
-        /address 10\.20\.10\.12\/24\n\tgateway 10\.20\.10\.1\n\tbridge-ports enuplink0\n[^]*bridge-vlan-aware yes/,
+        /address 10\.20\.0\.72\/27\n\tgateway 10\.20\.0\.65\n\tbridge-ports enuplink0\n[^]*bridge-vlan-aware yes/,
       );
       expect(target('etc/systemd/network/10-uplink.link')).toContain(
         'MACAddress=bc:24:11:00:10:12\n',
@@ -311,10 +312,17 @@ needs('busybox')('the scripts of preseed/', () => {
   });
 });
 
-needs('named-checkzone')('infra/hackspace.example.zone', () => {
-  const zone = fileURLToPath(new URL('../../infra/hackspace.example.zone', import.meta.url));
-  test('is a zone a name server loads', async () => {
-    const said = await run('named-checkzone', ['hackspace.example', zone]);
+needs('named-checkzone')('the zone in manifests/core/dns.yaml', () => {
+  test('is one that a name server loads', async () => {
+    await using sandbox = await openSandbox('zone');
+    const manifest = fileURLToPath(new URL('../../manifests/core/dns.yaml', import.meta.url));
+    const data = parseAllDocuments(readFileSync(manifest, 'utf8'))
+      .map((document) => document.toJS()).find(({ kind, metadata }) =>
+        kind === 'ConfigMap' && metadata.name === 'dns'
+      ).data;
+    const file = join(sandbox.folder, 'zone');
+    writeFileSync(file, data['hackspace.example']);
+    const said = await run('named-checkzone', ['hackspace.example', file]);
     expect(said).toMatchObject({ code: 0, stdout: expect.stringMatching(/OK\s*$/) });
   });
 });

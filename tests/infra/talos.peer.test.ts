@@ -57,8 +57,8 @@ needs('talosctl')('talos/', () => {
     const of = (kind: string) => documents.find((document) => document.kind === kind);
     expect(documents[0].machine.type).toBe('controlplane');
     expect(of('HostnameConfig').hostname).toBe('cp-2');
-    expect(of('LinkConfig').addresses).toEqual([{ address: '10.20.30.12/24' }]);
-    expect(of('Layer2VIPConfig')).toMatchObject({ name: '10.20.30.10', link: 'lan' });
+    expect(of('LinkConfig').addresses).toEqual([{ address: '10.20.0.36/27' }]);
+    expect(of('Layer2VIPConfig')).toMatchObject({ name: '10.20.0.34', link: 'lan' });
     expect(of('UnattendedInstallConfig').provisioning.diskSelector.match).toBe(
       "disk.serial == 'talos-system'",
     );
@@ -72,9 +72,9 @@ needs('talosctl')('talos/', () => {
   test('talosconfig points at the control planes, and all of it is its owner’s alone', () => {
     const config = parse(readFileSync(join(out, 'talosconfig'), 'utf8'));
     expect(config.contexts['member-prod'].endpoints).toEqual([
-      '10.20.30.11',
-      '10.20.30.12',
-      '10.20.30.13',
+      '10.20.0.35',
+      '10.20.0.36',
+      '10.20.0.37',
     ]);
     for (const name of readdirSync(out)) expect(statSync(join(out, name)).mode & 0o777).toBe(0o600);
     expect(statSync(out).mode & 0o777).toBe(0o700);
