@@ -1,0 +1,135 @@
+/** A PC in software (qemu, no hardware help), its screen and its end. */
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+export type Firmware = 'bios' | 'uefi';
+
+export interface MachineOptions {
+  /** A private folder: sockets, the copy of the firmware's variables. */
+  folder: string;
+  firmware: Firmware;
+  /** Raw image of its only fixed disk. */
+  disk?: string;
+  cdrom?: string;
+  /** Started at once instead of what its firmware finds. */
+  linux?: { kernel: string; initrd: string; append: string };
+  /** Of the card on user-mode network; none without. */
+  mac?: string;
+}
+
+export interface Machine extends AsyncDisposable {
+  /** What came over its serial line. */
+  serial(): string;
+  screenshot(file: string): Promise<void>;
+  /** Resolves when it has switched itself off. */
+  off: Promise<void>;
+}
+
+export async function startMachine(options: MachineOptions): Promise<Machine> {
+  const { folder, firmware, disk, cdrom, linux, mac } = options;
+  const [serial, qmp, vars] = ['serial', 'qmp', 'vars.fd'].map((name) =>
+    join(folder, `${firmware}-${name}`)
+  ) as [string, string, string];
+  const args = [
+    '-machine',
+    'q35',
+    '-accel',
+    'tcg,thread=multi',
+    '-cpu',
+    'max',
+    '-smp',
+    '2',
+    '-m',
+    '1536',
+  ];
+  args.push(
+    '-display',
+    'none',
+    '-vga',
+    'std',
+    '-no-reboot',
+    '-serial',
+    `file:${serial}`,
+    '-qmp',
+    `unix:${qmp},server=on,wait=off`,
+  );
+  if (firmware === 'uefi') {
+    copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', vars);
+    args.push('-drive', 'if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd');
+    args.push('-drive', `if=pflash,format=raw,file=${vars}`);
+  }
+  if (disk) {
+    args.push('-drive', `id=disk,file=${disk},format=raw,if=none,cache=unsafe,discard=unmap`);
+    args.push('-device', 'virtio-blk-pci,drive=disk,serial=BLANK0001');
+  }
+  if (cdrom) args.push('-cdrom', cdrom, '-boot', 'd');
+  if (linux) args.push('-kernel', linux.kernel, '-initrd', linux.initrd, '-append', linux.append);
+  args.push(
+    ...(mac
+      ? ['-netdev', 'user,id=net', '-device', `virtio-net-pci,netdev=net,mac=${mac}`]
+      : ['-net', 'none']),
+  );
+
+  const child = spawn('nice', ['-n', '5', 'qemu-system-x86_64', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (part) => void (said += part));
+  const off = new Promise<void>((done, fail) => {
+    child.once('error', fail);
+    child.once(
+      'exit',
+      (code, signal) =>
+        code === 0 || signal ? done() : fail(new Error(`qemu ended with ${code}: ${said}`)),
+    );
+  });
+  off.catch(() => {});
+  return {
+    off,
+    serial: () => existsSync(serial) ? readFileSync(serial, 'latin1') : '',
+    screenshot: (file) =>
+      ask(qmp, { execute: 'screendump', arguments: { filename: file, format: 'png' } }),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await off.catch(() => {});
+    },
+  };
+}
+
+/** One command to qemu's monitor (QMP), and its answer. */
+function ask(path: string, command: object): Promise<void> {
+  return new Promise((done, fail) => {
+    const socket = connect(path);
+    let answer = '';
+    socket.setTimeout(30_000, () => socket.destroy(new Error('qemu does not answer')));
+    socket.on('error', fail);
+    socket.on(
+      'connect',
+      () => socket.write(`{"execute":"qmp_capabilities"}\n${JSON.stringify(command)}\n`),
+    );
+    socket.on('data', (part) => {
+      answer += part;
+      if (/"error"/.test(answer)) fail(new Error(answer));
+      else if ((answer.match(/"return"/g)?.length ?? 0) < 2) return;
+      else done();
+      socket.end();
+    });
+  });
+}
+
+/** The log of an installer that was started with log_host=10.0.2.2 log_port=PORT: the guest's way to this loopback. */
+export async function startSyslog(): Promise<AsyncDisposable & { port: number; text(): string }> {
+  const socket = createSocket('udp4');
+  let text = '';
+  socket.on('message', (line) => void (text += `${line}\n`));
+  await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done));
+  return {
+    port: (socket.address() as AddressInfo).port,
+    text: () => text,
+    [Symbol.asyncDispose]: () => new Promise<void>((done) => socket.close(() => done())),
+  };
+}
