@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createAuthority } from '../peers/lib/tls.ts';
+import { provisioner } from './provisioner.ts';
 
 export interface Place {
   /** A folder of the run's own, removed afterwards. */
@@ -114,4 +115,4 @@ const unsealer: Smoke = {
   },
 };
 
-export const smokes: Smoke[] = [icsProxy, unsealer];
+export const smokes: Smoke[] = [icsProxy, unsealer, provisioner];

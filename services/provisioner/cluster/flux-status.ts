@@ -107,10 +107,14 @@ export function fluxStatus(get: KubeGet, policy: Policy) {
   };
 }
 
+/**
+ * The Ready condition, if it is about the spec as it is now. The condition's own generation counts:
+ * that of the whole status stays behind for as long as fetching fails.
+ */
 function ready(object: FluxObject) {
   const found = object.status.conditions.find((c) => c.type === 'Ready');
-  const stale = (object.status.observedGeneration ?? -1) < object.metadata.generation;
-  return stale || !found ? undefined : found;
+  const seen = found?.observedGeneration ?? object.status.observedGeneration ?? -1;
+  return seen < object.metadata.generation ? undefined : found;
 }
 
 function fetched(repository: FluxObject | undefined): ClusterStep {
@@ -173,7 +177,9 @@ function applied(repository: FluxObject | undefined, sync: FluxObject | undefine
         { key: 'healthy', state: 'failed', at, ...words },
       ];
     }
-    if (c.reason === 'ArtifactFailed' || c.reason === 'DependencyNotReady') {
+    // The same reason stands for "no source yet" and for "the path is not in the source".
+    const fetchedIt = repository !== undefined && ready(repository)?.status === 'True';
+    if (!fetchedIt && (c.reason === 'ArtifactFailed' || c.reason === 'DependencyNotReady')) {
       return waiting('Waits for your repository');
     }
     return [

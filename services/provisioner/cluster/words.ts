@@ -61,7 +61,8 @@ const WORDS: [RegExp, string, string][] = [
 /** What a condition means: text with Flux's own words behind it (bounded), and help. */
 export function plainWords(reason: string, message: string): { text: string; help?: string } {
   const all = `${reason} ${message}`;
-  const said = message.replaceAll(/\s+/g, ' ').trim().slice(0, 500);
+  const said = message.replaceAll(/\/\S*\/kustomization-\d+/g, '.') // the controller's own folder
+    .replaceAll(/\s+/g, ' ').trim().slice(0, 500);
   for (const [pattern, text, help] of WORDS) {
     if (pattern.test(all)) return { text: said ? `${text}: ${said}` : text, help };
   }
