@@ -1,0 +1,129 @@
+import { parse } from 'yaml';
+import { expect, test } from 'vitest';
+import { configSchema as icsProxy } from '../../services/ics-proxy/config.ts';
+import { configSchema as provisioner } from '../../services/provisioner/config.ts';
+import { policySchema } from '../../services/provisioner/tenant/policy.ts';
+import { manifestsOf } from '../../services/provisioner/tenant/render.ts';
+import { newRecord } from '../../services/provisioner/tenant/record.ts';
+import { parseTenant } from '../../services/provisioner/tenant/tenant.ts';
+import { schema as unsealer } from '../../services/unsealer/config.ts';
+import { type Document, documentsOf } from './documents.ts';
+
+// What the provisioner renders, what a member's repository contains and what the lock admits are three
+// files written by three hands. The API server judges them in manifests.peer.test.ts; this is the rest.
+
+const find = (folder: string, kind: string, name: string): Document =>
+  documentsOf(folder).map((e) => e.document).find((d) =>
+    d.kind === kind && d.metadata.name === name
+  );
+const config = (folder: string, name: string, file = 'config.yaml') =>
+  parse(find(folder, 'ConfigMap', name).data[file]);
+
+const settings: Record<string, string> = find('flux/tenancy', 'ConfigMap', 'settings').data;
+const policy = policySchema.parse(config('manifests/services', 'provisioner', 'policy.yaml'));
+
+/** Kubernetes' quantities as numbers. */
+function quantity(text: string): number {
+  const [, number, unit = ''] = /^([\d.]+)(m|Ki|Mi|Gi|Ti)?$/.exec(text)!;
+  const factors: Record<string, number> = {
+    '': 1,
+    m: 1e-3,
+    Ki: 2 ** 10,
+    Mi: 2 ** 20,
+    Gi: 2 ** 30,
+    Ti: 2 ** 40,
+  };
+  return Number(number) * factors[unit]!;
+}
+
+test('the configs in the manifests are ones the services take', () => {
+  provisioner.parse(config('manifests/services', 'provisioner'));
+  icsProxy.parse(config('manifests/services', 'ics-proxy'));
+  icsProxy.parse(config('manifests/tenant', 'ics-proxy'));
+  unsealer.parse(config('manifests/services', 'unsealer'));
+});
+
+test('the provisioner allows what the lock allows', () => {
+  expect(policy.repositories).toEqual(settings.gitOrigins!.split(' '));
+  expect(policy.vault?.server).toBe(settings.vaultServer);
+  expect(policy.network.ingressFrom).toEqual([settings.gateway!.split('/')[0]]);
+});
+
+test('no plan grants more than the ceiling', () => {
+  for (const [name, plan] of Object.entries(policy.plans)) {
+    expect(plan.pods, name).toBeLessThanOrEqual(quantity(settings.maxPods!));
+    expect(plan.volumes, name).toBeLessThanOrEqual(quantity(settings.maxClaims!));
+    expect(quantity(plan.requestsCpu), name).toBeLessThanOrEqual(quantity(settings.maxCpu!));
+    expect(quantity(plan.requestsMemory), name).toBeLessThanOrEqual(quantity(settings.maxMemory!));
+    expect(quantity(plan.limitsMemory), name).toBeLessThanOrEqual(quantity(settings.maxMemory!));
+    expect(quantity(plan.storage), name).toBeLessThanOrEqual(quantity(settings.maxStorage!));
+  }
+});
+
+test('the applier may write every kind that is rendered, and no other', () => {
+  const record = newRecord(
+    parseTenant({ name: 'garden', repository: { url: 'https://codeberg.org/a/b' } }, policy),
+    { iss: 'https://login.hackspace.example', sub: 'x' },
+    0,
+  );
+  const kinds = [...manifestsOf(record, policy)].filter(([file]) => file !== 'kustomization.yaml')
+    .map(([, manifest]) => `${manifest.kind}`.toLowerCase().replace(/y$/, 'ie') + 's');
+  const role = find('flux/tenancy', 'ClusterRole', 'hackspace-tenants-applier');
+  const writable = role.rules.filter((rule: { verbs: string[] }) => rule.verbs.includes('create'))
+    .flatMap((rule: { resources: string[] }) => rule.resources);
+  expect(new Set(writable)).toEqual(new Set(kinds));
+});
+
+test('a member’s repository holds only kinds its role may write, and names no namespace', () => {
+  const role = find('flux/tenancy', 'ClusterRole', 'hackspace-tenant');
+  const writable = role.rules.filter((rule: { verbs: string[] }) => rule.verbs.includes('create'))
+    .flatMap((rule: { resources: string[] }) => rule.resources);
+  for (const { path, document } of documentsOf('manifests/tenant')) {
+    const plural = document.kind.toLowerCase().replace(/y$/, 'ie') + 's';
+    expect(writable, `${path} ${document.kind}`).toContain(plural);
+    expect(document.metadata.namespace, path).toBeUndefined();
+  }
+});
+
+test('member-prod’s own Kustomizations say who they are, and `tenants` is not one of the mighty', () => {
+  const all = documentsOf('flux').map((e) => e.document).filter((d) => d.kind === 'Kustomization');
+  expect(all.length).toBeGreaterThan(4);
+  for (const { metadata: { name }, spec } of all) {
+    expect(spec.serviceAccountName, name).toBe(
+      name === 'tenants' ? 'tenants' : 'kustomize-controller',
+    );
+    expect(spec.postBuild, name).toBeUndefined();
+  }
+});
+
+test('pods of the house are rootless, read-only, bounded and probed', () => {
+  const pods = ['manifests/core', 'manifests/services', 'manifests/tenant'].flatMap(documentsOf)
+    .flatMap(({ path, document: { kind, metadata, spec } }) => {
+      const template = kind === 'CronJob' ? spec.jobTemplate.spec.template : spec?.template;
+      return template?.spec
+        ? [{ what: `${path} ${kind}/${metadata.name}`, kind, pod: template.spec }]
+        : [];
+    });
+  expect(pods.length).toBeGreaterThan(14);
+  for (const { what, kind, pod } of pods) {
+    expect(pod.securityContext, what).toMatchObject({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(pod.automountServiceAccountToken, what).toBe(false);
+    for (const container of [...pod.containers, ...(pod.initContainers ?? [])]) {
+      expect(container.securityContext, what).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(container.resources, what).toMatchObject({
+        requests: { cpu: expect.any(String), memory: expect.any(String) },
+        limits: { memory: expect.any(String) },
+      });
+    }
+    if (/Job/.test(kind)) continue;
+    expect(pod.containers[0].readinessProbe, what).toBeDefined();
+    expect(pod.containers[0].livenessProbe, what).toBeDefined();
+  }
+});

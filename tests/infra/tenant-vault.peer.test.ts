@@ -1,0 +1,107 @@
+import { createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Kubernetes, startKubernetes } from '../peers/kubernetes.ts';
+import { needs } from '../peers/lib/needs.ts';
+import { type OpenBao, startOpenBao } from '../peers/openbao.ts';
+import { ROOT } from './documents.ts';
+
+/** The role and the policy that docs/inter-cluster-auth.md tells a hackspace to write. */
+function documented(accessor: string) {
+  const page = readFileSync(join(ROOT, 'docs/inter-cluster-auth.md'), 'utf8');
+  const policy = /bao policy write tenant - <<EOF\n([\s\S]*?)\nEOF/.exec(page)![1]!
+    .replace('$ACCESSOR', accessor);
+  const role = JSON.parse(/role\/tenant - <<EOF\n([\s\S]*?)\nEOF/.exec(page)![1]!);
+  return { policy, role };
+}
+
+needs('openbao', 'kubernetes')(
+  'one policy for all tenants, real tokens against a real vault',
+  () => {
+    let bao: OpenBao;
+    let cluster: Kubernetes;
+    const root = async (method: string, path: string, body?: unknown) => {
+      const answer = await bao.nodes[0]!.ask(path, { method, body, token: true });
+      if (answer.status >= 300) throw new Error(`Cannot ${method} ${path}: ${answer.text}`);
+      return answer.text ? answer.json() : {};
+    };
+
+    beforeAll(async () => {
+      [bao, cluster] = await Promise.all([startOpenBao(), startKubernetes()]);
+      const { keys } = await cluster.jwks();
+      const pems = keys.map((jwk) =>
+        createPublicKey({ key: jwk as never, format: 'jwk' }).export({
+          type: 'spki',
+          format: 'pem',
+        })
+      );
+      const issuer = (await cluster.call('/.well-known/openid-configuration')).issuer;
+      await root('POST', '/v1/sys/mounts/secret', { type: 'kv', options: { version: '2' } });
+      await root('POST', '/v1/sys/auth/jwt-member-prod', { type: 'jwt' });
+      await root('POST', '/v1/auth/jwt-member-prod/config', {
+        jwt_validation_pubkeys: pems,
+        bound_issuer: issuer,
+      });
+      const { accessor } = (await root('GET', '/v1/sys/auth'))['jwt-member-prod/'];
+      const { policy, role } = documented(accessor);
+      await root('PUT', '/v1/sys/policies/acl/tenant', { policy });
+      await root('POST', '/v1/auth/jwt-member-prod/role/tenant', role);
+      for (const name of ['ada', 'mallory']) {
+        const namespace = `tenant-${name}`;
+        await cluster.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${namespace}}}`);
+        for (const account of ['tenant', 'other']) {
+          await cluster.apply(
+            `{apiVersion: v1, kind: ServiceAccount, metadata: {name: ${account}, namespace: ${namespace}}}`,
+          );
+        }
+        await root('POST', `/v1/secret/data/tenants/${namespace}/calendar`, { data: { of: name } });
+      }
+      await root('POST', '/v1/secret/data/house/root', { data: { of: 'the house' } });
+    });
+    afterAll(async () => {
+      await Promise.all([bao?.stop(), cluster?.stop()]);
+    });
+
+    const login = async (namespace: string, account: string, audience = 'openbao') => {
+      const jwt = await cluster.createToken(namespace, account, { audiences: [audience] });
+      return await bao.nodes[0]!.ask('/v1/auth/jwt-member-prod/login', {
+        method: 'POST',
+        body: { role: 'tenant', jwt },
+      });
+    };
+    const read = async (token: string, path: string) =>
+      (await bao.nodes[0]!.ask(`/v1/secret/data/${path}`, { token })).status;
+
+    test('each tenant reads below its own namespace, and nothing else', async () => {
+      for (
+        const [me, neighbour] of [['tenant-ada', 'tenant-mallory'], [
+          'tenant-mallory',
+          'tenant-ada',
+        ]]
+      ) {
+        const { auth } = (await login(me!, 'tenant')).json();
+        expect(auth.metadata.namespace ?? auth.metadata.role).toBeDefined();
+        const token = auth.client_token;
+        expect(await read(token, `tenants/${me}/calendar`)).toBe(200);
+        expect(await read(token, `tenants/${neighbour}/calendar`)).toBe(403);
+        expect(await read(token, 'house/root')).toBe(403);
+        const write = await bao.nodes[0]!.ask(`/v1/secret/data/tenants/${me}/calendar`, {
+          method: 'POST',
+          body: { data: {} },
+          token,
+        });
+        expect(write.status).toBe(403);
+      }
+    });
+
+    test('another account of the namespace, another namespace and another audience are not let in', async () => {
+      const refused = await login('tenant-mallory', 'other');
+      expect([refused.status, refused.text]).toEqual([400, expect.stringContaining('claim "sub"')]);
+      const outside = await login('default', 'default');
+      expect(outside.status).toBe(400);
+      const audience = await login('tenant-ada', 'tenant', 'vault');
+      expect(audience.text).toContain('invalid audience (aud) claim');
+    });
+  },
+);
