@@ -1,5 +1,5 @@
 /**
- * The soak: `node tests/bench/soak.ts [--minutes 30] [--subscribers 1000] [--kill-every 180] [--seed 1]`.
+ * The soak: `npm run soak -- [--minutes 30] [--subscribers 1000] [--kill-every 180] [--seed 1]`.
  * One real service with sources that flap, subscribers that check every answer, kill -9 and restart
  * every few minutes. Prints a line a minute, writes tests/bench/SOAK.md, exits 1 on a broken promise.
  */
@@ -9,10 +9,10 @@ import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ask } from '../peers/lib/http.ts';
-import { type Life, startSoakService } from './soak/service.ts';
-import { type Seen, startSubscribers, type Subscription } from './soak/subscribers.ts';
-import { startSoakUpstream } from './soak/upstream.ts';
+import { ask } from '../../peers/lib/http.ts';
+import { type Life, startSoakService } from './service.ts';
+import { type Seen, startSubscribers, type Subscription } from './subscribers.ts';
+import { startSoakUpstream } from './upstream.ts';
 
 const { values } = parseArgs({
   options: {
@@ -164,7 +164,7 @@ function reportOf(seen: Seen, lives: Life[], code: number | null, secrets: numbe
     );
   return `# Soak
 
-Written by \`node tests/bench/soak.ts --minutes ${values.minutes} --subscribers ${values.subscribers} --kill-every ${
+Written by \`node tests/bench/soak/run.ts --minutes ${values.minutes} --subscribers ${values.subscribers} --kill-every ${
     values['kill-every']
   } --seed ${values.seed}\`
 on ${new Date().toISOString().slice(0, 10)}, ${cpus().length} x ${
