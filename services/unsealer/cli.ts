@@ -1,9 +1,9 @@
 /** `enroll`, `check`, `status`, `hold`, `lift`, `doctor`: what an operator types. Shares come by stdin only. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { open, readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { printConfig } from '@hackspace/kit/config.ts';
-import { AppError, describe } from '@hackspace/kit/errors.ts';
+import { AppError } from '@hackspace/kit/errors.ts';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { readSecret } from '@hackspace/kit/secret.ts';
 import { openState } from '@hackspace/kit/state.ts';
@@ -179,6 +179,8 @@ interface Reach {
 
 function program(): Command {
   const cli = new Command('unsealer').description('Opens OpenBao nodes that were restarted');
+  // Commander's own errors quote what was typed, and that may be a share.
+  cli.exitOverride().configureOutput({ outputError: () => {} });
   const command = (name: string, about: string) =>
     cli.command(name).description(about).requiredOption('--config <file>', 'the YAML config');
   const remote = (name: string, about: string) =>
@@ -214,8 +216,13 @@ await forbidCoreDumps();
 try {
   await program().parseAsync();
 } catch (error) {
-  // An error's causes may quote a parser's input: only ours are shown whole.
-  const text = error instanceof AppError ? error.message : describe(error);
+  if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
+  // Other errors may quote what they were given: only ours are shown whole.
+  const text = error instanceof AppError
+    ? error.message
+    : error instanceof CommanderError
+    ? `${error.code.replace('commander.', '')}: see --help (shares come by standard input alone)`
+    : `${(error as Error).name}, an error of the program`;
   process.stderr.write(`unsealer: ${text}\n`);
   process.exit(error instanceof AppError && error.code === 'unavailable' ? 4 : 5);
 }
