@@ -15,7 +15,7 @@ import { examineStore } from './bridge/secretstore.ts';
 import { type Config, readConfig } from './config.ts';
 import { readCa } from './pinned.ts';
 import { fingerprint, parseShare, sealShare } from './shares.ts';
-import { forbidCoreDumps, lockOf, planOf } from './unsealer.ts';
+import { forbidCoreDumps, lockOf, planOf } from './plan.ts';
 
 const out = (text: string) => void process.stdout.write(text + '\n');
 

@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { runUntilSignal } from '@hackspace/kit/serve.ts';
 import { readConfig } from './config.ts';
-import { forbidCoreDumps, startUnsealer } from './unsealer.ts';
+import { forbidCoreDumps } from './plan.ts';
+import { startUnsealer } from './unsealer.ts';
 
 setupLogging({ service: 'unsealer' });
 // The default of SIGUSR1 is to open a debugger, which reads memory.

@@ -1,6 +1,4 @@
 /** From a config to a running unsealer: opens what it names, starts a loop a cluster, serves. */
-import { open } from 'node:fs/promises';
-import { AppError } from '@hackspace/kit/errors.ts';
 import { getLogger } from '@hackspace/kit/log.ts';
 import { createMetrics } from '@hackspace/kit/metrics.ts';
 import { serve } from '@hackspace/kit/serve.ts';
@@ -15,11 +13,11 @@ import { type Hint, startDiscovery } from './cluster/discovery.ts';
 import { startElection } from './cluster/election.ts';
 import type { ClusterConfig, Config } from './config.ts';
 import { openHold } from './hold.ts';
-import { type ClusterPlan, type NodePlan, startCluster } from './loop.ts';
+import { type NodePlan, startCluster } from './loop.ts';
 import { unsealMetrics } from './metrics.ts';
 import { connectNode } from './openbao.ts';
 import { readCa } from './pinned.ts';
-import { type Lock, openShare } from './shares.ts';
+import { planOf } from './plan.ts';
 
 const log = getLogger(['unsealer']);
 export const VERSION = '0.1.0';
@@ -95,57 +93,7 @@ export async function startUnsealer(config: Config): Promise<Running> {
   };
 }
 
-export function lockOf(cluster: Pick<ClusterConfig, 'keyFile' | 'passphraseFile'>): Lock {
-  return cluster.keyFile
-    ? { keyFile: cluster.keyFile }
-    : { passphraseFile: cluster.passphraseFile! };
-}
-
-export async function planOf(id: string, cluster: ClusterConfig): Promise<ClusterPlan> {
-  const pins = {
-    clusterId: cluster.clusterId,
-    threshold: cluster.threshold,
-    shares: cluster.shares,
-  };
-  const shares = await Promise.all(
-    cluster.shareFiles.map((path) => openShare(path, pins, lockOf(cluster))),
-  );
-  const prints = new Set(shares.map((share) => share.fingerprint));
-  if (prints.size < shares.length) {
-    throw new AppError(
-      'invalid',
-      `Cannot use shares of cluster ${id}: two files hold the same one`,
-    );
-  }
-  const policy = {
-    ...pins,
-    coldStart: cluster.coldStart,
-    poll: cluster.poll,
-    budget: {
-      perHour: cluster.budget.perHour,
-      backoff: { first: cluster.budget.first, max: cluster.budget.max },
-    },
-    progressTimeout: cluster.progressTimeout,
-    held: shares.length,
-  };
-  return { id, policy, shares, sealedTooLong: cluster.sealedTooLong };
-}
-
 function nodeOf(node: ClusterConfig['nodes'][number], ca: string): NodePlan {
   const { id, url, san, spki } = node;
   return { id, connect: (onClose) => connectNode({ url, ca, san, spki, onClose }) };
-}
-
-/**
- * A core dump would hold what was in memory. The limit of its size is the unit's to set
- * (`LimitCORE=0`); this empties a dump from within, on Linux, without any right.
- */
-export async function forbidCoreDumps(): Promise<void> {
-  try {
-    const file = await open('/proc/self/coredump_filter', 'w');
-    await file.write('0x0');
-    await file.close();
-  } catch {
-    log.warn('core dumps cannot be emptied here: set the core size limit to 0', {});
-  }
 }
