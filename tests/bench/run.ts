@@ -6,23 +6,14 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
-
-interface Measurement {
-  bench: string;
-  case: string;
-  us: number;
-  peer: string;
-  them: number;
-  unit: string;
-  ratio: number;
-}
+import type { Bench, Measurement } from './lib/measure.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
 });
 const folder = new URL('.', import.meta.url).pathname;
-const known = readdirSync(folder).filter((name) => name.endsWith('.ts') && name !== 'run.ts')
+const known = readdirSync(folder).filter((name) => name.endsWith('.ts') && !['run.ts', 'soak.ts'].includes(name))
   .map((name) => name.slice(0, -3));
 const results = new URL('RESULTS.md', import.meta.url);
 
@@ -33,7 +24,7 @@ for (const name of positionals.length ? positionals : known) {
   }
   const rows: Measurement[] = [];
   const notes: string[] = [];
-  const { bench } = await import(`./${name}.ts`);
+  const { bench } = await import(`./${name}.ts`) as { bench: Bench };
   await bench(
     (row: Measurement) => {
       rows.push(row);
@@ -54,7 +45,8 @@ function writeSection(name: string, rows: Measurement[], notes: string[]): void 
     `${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
   const date = new Date().toISOString().slice(0, 10);
   const table = rows.map((r) =>
-    `| ${r.case} | ${r.us} ${r.unit} | ${r.peer} | ${r.them} ${r.unit} | ${r.ratio} |`
+    `| ${r.case} | ${r.us} ${r.unit} | ` +
+    (r.peer === null ? '| | |' : `${r.peer} | ${r.them} ${r.unit} | ${r.ratio} |`)
   );
   const section = [
     `## ${name}`,

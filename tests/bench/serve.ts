@@ -1,0 +1,384 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { sha256 } from '@hackspace/kit/guard.ts';
+import { findProgram } from '../peers/lib/run.ts';
+import { median, percentile, type Report } from './measure.ts';
+
+/** The feed over HTTP: against nginx with the same file, at scale, and from start to first answer. */
+export async function bench(report: Report): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'hackspace-serve-'));
+  try {
+    await firstAnswer(folder, report);
+    await againstNginx(folder, report);
+    await atScale(folder, report);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const run = promisify(execFile);
+const MAIN = 'services/ics-proxy/main.ts';
+const ADMIN = 'bench-admin-token';
+const ROUNDS = 5;
+
+function component(n: number, salt = ''): string {
+  return 'BEGIN:VEVENT\r\n' +
+    `UID:${n}${salt}@bench.example\r\nDTSTAMP:20260101T000000Z\r\n` +
+    `DTSTART:202612${String(n % 28 + 1).padStart(2, '0')}T190000Z\r\nDURATION:PT2H\r\n` +
+    `SUMMARY:Event number ${n} of the bench ${salt}\r\nLOCATION:Room ${n % 7}\r\n` +
+    `DESCRIPTION:${(n * 2654435761 >>> 0).toString(36).repeat(6)}\r\nEND:VEVENT\r\n`;
+}
+function calendarOf(bytes: number): string {
+  let text = 'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\n';
+  for (let n = 0; text.length < bytes - 200; n++) text += component(n);
+  return text + 'END:VCALENDAR\r\n';
+}
+
+interface Running {
+  url: string;
+  pid: number;
+  stop(): Promise<void>;
+}
+
+/** The service as its own process, on the config as given, listening on a port of its choice. */
+async function startService(folder: string, config: object): Promise<Running> {
+  await writeFile(join(folder, 'admin'), ADMIN);
+  const file = join(folder, 'config.yaml');
+  const full = { publicUrl: 'http://cal.example', admin: { tokenFile: 'admin' }, ...config };
+  await writeFile(file, JSON.stringify({ listen: { port: 0 }, state: 'state', ...full }));
+  const child = spawn(process.execPath, [MAIN, '--config', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = new Promise((done) => child.once('exit', done));
+  const url = await new Promise<string>((resolve, reject) => {
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+      const found = /"url":"(http:[^"]+)"/.exec(output)?.[1];
+      if (found) resolve(found);
+    });
+    child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
+  });
+  return {
+    url,
+    pid: child.pid!,
+    async stop() {
+      child.kill('SIGTERM');
+      await exit;
+    },
+  };
+}
+
+/** A token straight into the state, as the service keeps it. */
+async function seedToken(folder: string, feed: string): Promise<string> {
+  const token = randomBytes(32).toString('hex');
+  await mkdir(join(folder, 'state/tokens'), { recursive: true });
+  const record = { feed, label: 'bench', view: 'full', created: Date.now() };
+  await writeFile(join(folder, 'state/tokens', sha256(token)), JSON.stringify(record));
+  return token;
+}
+
+async function until200(url: string, patience = 60_000): Promise<void> {
+  for (const deadline = Date.now() + patience;;) {
+    const status = await fetch(url).then(async (r) => (await r.arrayBuffer(), r.status), () => 0);
+    if (status === 200) return;
+    if (Date.now() > deadline) throw new Error(`no 200 within ${patience} ms`);
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}
+
+async function firstAnswer(root: string, report: Report): Promise<void> {
+  const folder = join(root, 'first');
+  await mkdir(folder);
+  await writeFile(join(folder, 'a.ics'), calendarOf(2000));
+  const token = await seedToken(folder, 'a');
+  const feeds = { a: { name: 'A', sources: [{ id: 'a', url: `file://${folder}/a.ics` }] } };
+  const health: number[] = [];
+  const cpu: number[] = [];
+  const feed: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const started = performance.now();
+    const service = await startService(folder, { feeds });
+    await until200(`${service.url}/healthz`);
+    health.push(performance.now() - started);
+    cpu.push(await cpuOf(service.pid));
+    await until200(`${service.url}/proxy/a.ics?token=${token}`);
+    feed.push(performance.now() - started);
+    await service.stop();
+  }
+  const alone = { peer: null, them: null, ratio: null, unit: 'ms', goal: '<= 300' };
+  const note = `CPU used until then, all threads: ${median(cpu)} ms`;
+  report({ case: 'start to first answer, small config', us: median(health), ...alone, note });
+  report({ case: 'start to first feed served, small config', us: median(feed), ...alone });
+}
+
+async function wrk(url: string, header?: string): Promise<number> {
+  const args = ['-t1', '-c32', '-d3s', ...(header ? ['-H', header] : []), url];
+  const { stdout } = await run('wrk', args);
+  if (/Non-2xx or 3xx responses: [1-9]|Socket errors: .*(connect|read|write) [1-9]/.test(stdout)) {
+    throw new Error(`wrk saw errors: ${stdout}`);
+  }
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)![1]);
+}
+
+async function againstNginx(root: string, report: Report): Promise<void> {
+  for (const name of ['wrk', 'nginx']) {
+    if (findProgram(name)) continue;
+    process.stderr.write(`[bench] SKIPPED for want of ${name}: apt-get install ${name}\n`);
+    return;
+  }
+  const folder = join(root, 'nginx');
+  await mkdir(join(folder, 'www'), { recursive: true });
+  const sizes = { '20 kB': 20_000, '1 MB': 1_000_000 };
+  const feeds = Object.fromEntries(
+    Object.entries(sizes).map(([, size]) => [
+      `f${size}`,
+      {
+        name: 'Bench',
+        budgetBytes: 4_000_000,
+        sources: [{ id: 'a', url: `file://${folder}/${size}.ics` }],
+      },
+    ]),
+  );
+  const tokens = new Map<number, string>();
+  for (const size of Object.values(sizes)) {
+    await writeFile(join(folder, `${size}.ics`), calendarOf(size));
+    tokens.set(size, await seedToken(folder, `f${size}`));
+  }
+  const service = await startService(folder, { feeds });
+  const port = Number(new URL(service.url).port) + 1;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/tmp-${name};`).join(' ');
+  await writeFile(
+    join(folder, 'nginx.conf'),
+    `worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
+     events { worker_connections 1024; }
+     http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; ${temporary}
+       types { text/calendar ics; }
+       server { listen 127.0.0.1:${port}; root ${folder}/www; } }`,
+  );
+  const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], {
+    stdio: 'ignore',
+  });
+  try {
+    for (const [name, size] of Object.entries(sizes)) {
+      const ours = `${service.url}/proxy/f${size}.ics?token=${tokens.get(size)}`;
+      await until200(ours);
+      const response = await fetch(ours, { headers: { 'accept-encoding': 'identity' } });
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      // nginx serves the very bytes that we serve.
+      await writeFile(join(folder, `www/${size}.ics`), bytes);
+      const theirs = `http://127.0.0.1:${port}/${size}.ics`;
+      await until200(theirs);
+      const same = await fetch(theirs);
+      if (Buffer.compare(new Uint8Array(await same.arrayBuffer()), bytes) !== 0) {
+        throw new Error('nginx serves other bytes');
+      }
+      await compare(`GET ${name}, warm`, '>= 0.6', ours, theirs);
+      const etag = (r: Response) => `If-None-Match: ${r.headers.get('etag')}`;
+      if (size === 20_000) {
+        await compare('304', '>= 0.7', ours, theirs, etag(response), etag(same));
+      }
+    }
+  } finally {
+    nginx.kill('SIGTERM');
+    await new Promise((done) => nginx.once('exit', done));
+    await service.stop();
+  }
+
+  async function compare(
+    what: string,
+    goal: string,
+    ours: string,
+    theirs: string,
+    ourHeader?: string,
+    theirHeader?: string,
+  ): Promise<void> {
+    await wrk(ours, ourHeader);
+    const us: number[] = [];
+    const them: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      us.push(await wrk(ours, ourHeader));
+      them.push(await wrk(theirs, theirHeader));
+    }
+    report({
+      case: what,
+      us: median(us),
+      peer: 'nginx',
+      them: median(them),
+      unit: 'requests/s',
+      ratio: median(us.map((value, i) => value / them[i]!)),
+      goal,
+      note: 'one nginx worker, one service process; wrk, 32 connections; median of pairs',
+    });
+  }
+}
+
+const FEEDS = 2000;
+const SOURCES = 5000;
+const TOKENS = 20_000;
+
+async function atScale(root: string, report: Report): Promise<void> {
+  const folder = join(root, 'scale');
+  await mkdir(join(folder, 'ics'), { recursive: true });
+  const owner = (source: number) => `feed-${source % FEEDS}`;
+  const feeds: Record<string, { name: string; sources: object[] }> = {};
+  for (let n = 0; n < FEEDS; n++) feeds[`feed-${n}`] = { name: `Feed ${n}`, sources: [] };
+  async function writeSources(salt: string) {
+    for (let n = 0; n < SOURCES; n++) {
+      const events = Array.from({ length: 10 }, (_, i) => component(n * 10 + i, salt)).join('');
+      const text =
+        `BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\n${events}END:VCALENDAR\r\n`;
+      await writeFile(join(folder, `ics/${n}.ics`), text);
+    }
+  }
+  for (let n = 0; n < SOURCES; n++) {
+    feeds[owner(n)]!.sources.push({
+      id: `s${n}`,
+      url: `file://${folder}/ics/${n}.ics`,
+      refresh: '7d',
+    });
+  }
+  await writeSources('one');
+  const tokens: [string, string][] = [];
+  for (let n = 0; n < TOKENS; n++) {
+    const feed = `feed-${n % FEEDS}`;
+    tokens.push([feed, await seedToken(folder, feed)]);
+  }
+  const urlOf = (base: string, n: number) => {
+    const [feed, token] = tokens[n % TOKENS]!;
+    return `${base}/proxy/${feed}.ics?token=${token}`;
+  };
+  const alone = { peer: null, them: null, ratio: null };
+  const size = `${FEEDS} feeds, ${SOURCES} sources, ${TOKENS} tokens`;
+
+  // The first life fetches everything; the second starts from what the first one kept.
+  const cold = performance.now();
+  const first = await startService(folder, { feeds });
+  await allServed(first.url, urlOf);
+  report({
+    case: `${size}: all fetched and served, from nothing`,
+    us: performance.now() - cold,
+    unit: 'ms',
+    ...alone,
+  });
+  await first.stop();
+  const warm = performance.now();
+  const service = await startService(folder, { feeds });
+  await until200(`${service.url}/healthz`);
+  report({
+    case: `${size}: restart to first answer`,
+    us: performance.now() - warm,
+    unit: 'ms',
+    ...alone,
+    goal: '<= 3000',
+  });
+  await allServed(service.url, urlOf);
+  report({
+    case: `${size}: restart to every feed served`,
+    us: performance.now() - warm,
+    unit: 'ms',
+    ...alone,
+  });
+  report({ case: `${size}: resident memory`, us: await rss(service.pid), unit: 'MB', ...alone });
+
+  const calm = await latencies(service.url, urlOf, () => Promise.resolve());
+  report({
+    case: `${size}: p99 of a warm GET, calm`,
+    us: percentile(calm, 99),
+    unit: 'ms',
+    ...alone,
+  });
+  await writeSources('two');
+  const began = performance.now();
+  let refreshed = 0;
+  const busy = await latencies(service.url, urlOf, async () => {
+    const ids = Object.keys(feeds);
+    let next = 0;
+    await Promise.all(Array.from({ length: 32 }, async () => {
+      while (next < ids.length) {
+        const response = await fetch(`${service.url}/api/feeds/${ids[next++]}/refresh`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${ADMIN}` },
+        });
+        if (response.status !== 200) throw new Error(`refresh answered ${response.status}`);
+        await response.arrayBuffer();
+      }
+    }));
+    refreshed = performance.now() - began;
+  });
+  const body = await (await fetch(urlOf(service.url, 7))).text();
+  if (!body.includes('two@bench.example')) throw new Error('the refresh did not arrive');
+  report({
+    case: `${size}: every source changed and refreshed`,
+    us: refreshed,
+    unit: 'ms',
+    ...alone,
+  });
+  report({
+    case: `${size}: p99 of a warm GET under full refresh`,
+    us: percentile(busy, 99),
+    unit: 'ms',
+    ...alone,
+    goal: '<= 20',
+    note: `${busy.length} requests at 200/s, p50 ${percentile(busy, 50).toFixed(2)} ms, max ${
+      percentile(busy, 100).toFixed(1)
+    } ms`,
+  });
+  report({
+    case: `${size}: resident memory after it`,
+    us: await rss(service.pid),
+    unit: 'MB',
+    ...alone,
+  });
+  await service.stop();
+}
+
+async function allServed(base: string, urlOf: (base: string, n: number) => string): Promise<void> {
+  for (let n = FEEDS - 1; n >= 0; n--) await until200(urlOf(base, n), 300_000);
+}
+
+/** Milliseconds of CPU that a process has used; at most 10 ms too few. */
+async function cpuOf(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/.*\) /, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+async function rss(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024;
+}
+
+/** 200 requests a second on time, whether or not the last one has come back, while `work` goes on. */
+async function latencies(
+  base: string,
+  urlOf: (base: string, n: number) => string,
+  work: () => Promise<void>,
+): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const found: number[] = [];
+  const pending: Promise<void>[] = [];
+  let n = 0;
+  const one = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const started = performance.now();
+      request(urlOf(base, n++ * 7919), { agent }, (response) => {
+        if (response.statusCode !== 200) reject(new Error(`GET answered ${response.statusCode}`));
+        response.resume().on('end', () => {
+          found.push(performance.now() - started);
+          resolve();
+        });
+      }).on('error', reject).end();
+    });
+  const timer = setInterval(() => pending.push(one()), 5);
+  await Promise.all([work(), new Promise((done) => setTimeout(done, 5000))]);
+  clearInterval(timer);
+  await Promise.all(pending);
+  agent.destroy();
+  return found;
+}
