@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { useCompileCache } from '@hackspace/kit/compile-cache.ts';
 import { describe } from '@hackspace/kit/errors.ts';
 
 interface RenderCommand {
@@ -10,6 +11,7 @@ interface RenderCommand {
 // Each command loads what it needs when it runs.
 const tokens = () => import('./commands/token.ts');
 
+useCompileCache();
 const out = (line: string) => void process.stdout.write(line.endsWith('\n') ? line : line + '\n');
 const program = new Command('ics-proxy')
   .description('Merged calendar feeds: check the config, hand out tokens, merge files')

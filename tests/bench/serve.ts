@@ -156,7 +156,9 @@ async function againstNginx(root: string, report: Report): Promise<void> {
     .map((name) => `${name}_temp_path ${folder}/tmp-${name};`).join(' ');
   await writeFile(
     join(folder, 'nginx.conf'),
-    `worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
+    `${
+      process.getuid?.() === 0 ? 'user root;' : ''
+    } worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
      events { worker_connections 1024; }
      http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; ${temporary}
        types { text/calendar ics; }

@@ -7,7 +7,6 @@ import { AppError, StalledError } from '@hackspace/kit/errors.ts';
 import { z } from 'zod';
 import { isCidr, type Lookup } from './address.ts';
 import { authSchema, type Credentials, openCredentials } from './auth.ts';
-import { fetchCalDav } from './caldav.ts';
 import { type Dial, dial, lookup, type Reach } from './exchange.ts';
 import { Fault } from './fault.ts';
 import { fetchFile } from './file.ts';
@@ -150,7 +149,11 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
     if (isFile) return await fetchFile(filePath(text, deps.base), config.maxBytes, previous);
     const url = new URL(webUrl(text));
     const reach = await open(url.origin);
-    if (config.type === 'caldav') return await fetchCalDav(url, previous, reach, signal, body);
+    if (config.type === 'caldav') {
+      // With its XML parser it is loaded only where there is a use for it.
+      const { fetchCalDav } = await import('./caldav.ts');
+      return await fetchCalDav(url, previous, reach, signal, body);
+    }
     return await fetchCalendar(url, previous, reach, signal);
   }
 
