@@ -13,7 +13,9 @@ const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
 });
 const folder = new URL('.', import.meta.url).pathname;
-const known = readdirSync(folder).filter((name) => name.endsWith('.ts') && !['run.ts', 'soak.ts'].includes(name))
+const known = readdirSync(folder).filter((name) =>
+  name.endsWith('.ts') && !['run.ts', 'soak.ts'].includes(name)
+)
   .map((name) => name.slice(0, -3));
 const results = new URL('RESULTS.md', import.meta.url);
 
