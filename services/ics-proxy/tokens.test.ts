@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openDirectory, type State } from '@hackspace/kit/state.ts';
 import { openTokens, type Tokens } from './tokens.ts';
 
@@ -9,8 +9,8 @@ let folder: string;
 let state: State;
 let time = 1_000_000;
 const open: Tokens[] = [];
-async function tokens(): Promise<Tokens> {
-  const made = await openTokens(state, { now: () => time, pollMs: 0, flushMs: 1e9 });
+async function tokens(pollMs = 0): Promise<Tokens> {
+  const made = await openTokens(state, { now: () => time, pollMs, flushMs: 1e9 });
   open.push(made);
   return made;
 }
@@ -117,9 +117,31 @@ test('rotation renews the lifetime, never lengthens the old one, refuses an expi
   await expect(store.rotate(made.record.id, 1000)).rejects.toThrow('it has expired');
 });
 
+test('a snapshot spares reading every record, and is made good by what happened since', async () => {
+  const first = await tokens(1e9);
+  const made = [];
+  for (const label of ['kept', 'revoked', 'rotated']) {
+    made.push(await first.create({ feed: 'a', label, view: 'full' }));
+  }
+  const [kept, revoked, rotated] = made;
+  await first.close();
+  const cli = await tokens();
+  await cli.revoke(revoked!.record.id);
+  const next = await cli.rotate(rotated!.record.id, 1000);
+  const read = vi.spyOn(state, 'get');
+  const second = await tokens(1e9);
+  const asked = read.mock.calls.map(([key]) => key).filter((key) => key.startsWith('tokens/'));
+  expect(asked).toHaveLength(2);
+  expect(second.find(kept!.token)).toBeDefined();
+  expect(second.find(revoked!.token)).toBeUndefined();
+  expect(second.find(rotated!.token)?.expires).toBe(time + 1000);
+  expect(second.find(next.token)).toBeDefined();
+});
+
 test('damaged records are passed over', async () => {
   await state.set(`tokens/${'a'.repeat(64)}`, '{');
   await state.set(`tokens/${'b'.repeat(64)}`, '{"feed":1}');
   await state.set('token-uses', '[');
+  await state.set('token-snapshot', '{');
   expect((await tokens()).list()).toEqual([]);
 });

@@ -69,6 +69,7 @@ export const LABEL = /^\P{Cc}{1,100}$/u;
 
 const REVISION = 'token-revision';
 const USES = 'token-uses';
+const SNAPSHOT = 'token-snapshot';
 const TOKEN = /^[0-9a-f]{64}$/;
 
 /**
@@ -88,12 +89,14 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
   /** Counts changes made by this process. */
   let writes = 0;
   let usesDirty = false;
+  let snapshotDue = false;
 
   function put(hash: string, record: TokenRecord): boolean {
     // A read that began before the revocation must not bring the token back.
     if (revoked.has(hash)) return false;
     records.set(hash, record);
     byId.set(record.id, hash);
+    snapshotDue = true;
     return true;
   }
   function drop(hash: string): void {
@@ -102,6 +105,7 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
     records.delete(hash);
     byId.delete(record.id);
     uses.delete(record.id);
+    snapshotDue = true;
   }
   async function read(hash: string): Promise<TokenRecord | undefined> {
     const text = await readText(state, `tokens/${hash}`);
@@ -165,6 +169,10 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
     tell(await load());
   }
   async function flush(): Promise<void> {
+    if (snapshotDue && pollMs > 0) {
+      snapshotDue = false;
+      await state.set(SNAPSHOT, JSON.stringify([...records]));
+    }
     if (!usesDirty) return;
     usesDirty = false;
     const merged = new Map(await readUses(state));
@@ -192,6 +200,10 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
     return { token, hash, record };
   }
 
+  // Records never change but in the three ways that `load` looks for: an old snapshot is made good by
+  // it, and spares reading thousands of small files.
+  for (const [hash, record] of await readSnapshot(state)) put(hash, record);
+  snapshotDue = false;
   await load();
   let polling = false;
   const poll = pollMs > 0
@@ -289,6 +301,15 @@ async function readUses(state: State): Promise<[string, number][]> {
   try {
     const value = JSON.parse(await readText(state, USES) ?? '{}');
     return Object.entries(value).filter((e): e is [string, number] => typeof e[1] === 'number');
+  } catch {
+    return [];
+  }
+}
+
+async function readSnapshot(state: State): Promise<[string, TokenRecord][]> {
+  try {
+    const value = JSON.parse(await readText(state, SNAPSHOT) ?? '[]') as [string, TokenRecord][];
+    return value.filter(([hash, record]) => TOKEN.test(hash) && record.id === hash.slice(0, 16));
   } catch {
     return [];
   }
