@@ -1,4 +1,4 @@
-/** kubeconform, with the schemas of Kubernetes and of any CRDs laid out for it. */
+/** kubeconform: manifests against JSON schemas, which the caller names; none are fetched. */
 import versions from '../../versions.json' with { type: 'json' };
 import { goBuild } from './lib/go.ts';
 import { here } from './lib/here.ts';
