@@ -5,6 +5,14 @@ import { findProgram } from './lib/run.ts';
 
 const debian = 'Debian package';
 
+/** Its own check of unit files. */
+export const systemd = systemPeer({
+  name: 'systemd-analyze',
+  had: debian,
+  command: 'apt-get install systemd',
+  find: () => findProgram('systemd-analyze'),
+});
+
 /** Debian's own check of a preseed file. */
 export const debconf = systemPeer({
   name: 'debconf',

@@ -1,5 +1,6 @@
 /** Every peer, most needed first: the order in which `npm run peers` builds them. */
 import { khal, libical, pythonIcalendar } from './calendar-clients.ts';
+import { chromium } from './browser.ts';
 import { apacheDigest, lighttpdDigest } from './digest.ts';
 import { docker, k3sStandIn } from './docker.ts';
 import { flux, helm } from './flux.ts';
@@ -10,7 +11,15 @@ import { kubeconformPeer } from './kubeconform.ts';
 import { controlPlanePeer, kubernetes } from './kubernetes.ts';
 import { kustomizePeer } from './kustomize.ts';
 import type { Peer } from './lib/peer.ts';
-import { busybox, checkzone, debconf, debianInstaller, isoTools, qemu } from './machines.ts';
+import {
+  busybox,
+  checkzone,
+  debconf,
+  debianInstaller,
+  isoTools,
+  qemu,
+  systemd,
+} from './machines.ts';
 import { nginx } from './nginx.ts';
 import { openbao } from './openbao.ts';
 import { opentofu } from './opentofu.ts';
@@ -40,12 +49,14 @@ export const peers = {
   khal,
   'python-icalendar': pythonIcalendar,
   libical,
+  chromium,
   nginx,
   redis,
   smtp,
   docker,
   'k3s-stand-in': k3sStandIn,
   debconf,
+  'systemd-analyze': systemd,
   busybox,
   'named-checkzone': checkzone,
   'iso-tools': isoTools,

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { expect, test } from 'vitest';
+import { startBrowser } from './browser.ts';
 import { ask } from './lib/http.ts';
 import { needs } from './lib/needs.ts';
 import { startNginx } from './nginx.ts';
@@ -22,6 +23,31 @@ needs('nginx')('nginx', () => {
     expect(again).toMatchObject({ status: 304, text: '' });
     expect((await get({ 'if-modified-since': date })).status).toBe(304);
     expect((await get({ 'if-none-match': '"another"' })).status).toBe(200);
+  });
+});
+
+needs('chromium', 'nginx')('Chromium', () => {
+  test('lays a page out: what a narrow dark screen shows is decided by media queries', async () => {
+    await using nginx = await startNginx();
+    const style =
+      'b{display:none} @media (max-width:400px) and (prefers-color-scheme:dark){b{display:inline}}';
+    const html = `<!doctype html><title>t</title><style>${style}</style><b>seen</b>`;
+    writeFileSync(join(nginx.folder, 'page.html'), html);
+    await using started = await startBrowser();
+    const visible = async (width: number, colorScheme: 'dark' | 'light') => {
+      const context = await started.browser.newContext({
+        viewport: { width, height: 600 },
+        colorScheme,
+      });
+      const page = await context.newPage();
+      await page.goto(`${nginx.url}/page.html`);
+      const seen = await page.locator('b').isVisible();
+      await context.close();
+      return seen;
+    };
+    expect(await visible(320, 'dark')).toBe(true);
+    expect(await visible(320, 'light')).toBe(false);
+    expect(await visible(800, 'dark')).toBe(false);
   });
 });
 

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { startKubernetes } from '../../../tests/peers/kubernetes.ts';
 import { needs } from '../../../tests/peers/lib/needs.ts';
@@ -16,11 +16,7 @@ setupLogging({ service: 'unsealer', write: () => {} });
 const run = promisify(execFile);
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-const systemd = existsSync('/usr/bin/systemd-analyze');
-if (!systemd) {
-  process.stderr.write('[peers] SKIPPED for want of systemd-analyze: apt install systemd\n');
-}
-describe.skipIf(!systemd)('systemd', () => {
+needs('systemd-analyze')('systemd', () => {
   test('both units are taken by systemd-analyze, and a misspelt one is not', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'units-'));
     const verify = async (name: string, text: string) => {
