@@ -4,13 +4,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { calendar, event } from './testing/world.ts';
 
 const run = promisify(execFile);
-const MAIN = join(import.meta.dirname, 'main.ts');
-const CLI = join(import.meta.dirname, 'cli.ts');
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('cli.ts', import.meta.url));
 const PASSWORD = 'upstream-password-hunter2';
 const QUERY = 'secret-address-of-the-upstream';
 const ADMIN = 'admin-token-'.repeat(4);

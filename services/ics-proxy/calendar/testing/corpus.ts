@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** One calendar of a folder of real files, which are never part of this repository. */
 export interface CorpusFile {
@@ -11,7 +12,7 @@ export interface CorpusFile {
 export function corpusFolder(): string | undefined {
   const given = process.env.HACKSPACE_CORPUS;
   if (given !== undefined && given !== '') return given;
-  const beside = resolve(import.meta.dirname, '../../../../../shared/corpus/ics');
+  const beside = fileURLToPath(new URL('../../../../../shared/corpus/ics', import.meta.url));
   return existsSync(beside) ? beside : undefined;
 }
 
