@@ -15,6 +15,7 @@ import {
   tenantManifests,
   tenantRecord,
 } from './lockdown/world.ts';
+import { pathOf } from './lockdown/attempt.ts';
 import { writeSchemas } from './schemas.ts';
 import { typeModule } from './typed.ts';
 
@@ -56,21 +57,19 @@ needs('kubernetes', 'kubeconform')(
       { path, document }: Entry,
       tenant: boolean,
     ): Promise<string | undefined> => {
-      const namespace = tenant ? ['-n', 'tenant-garden', '--as', GARDEN] : [];
-      const args = [
-        'apply',
-        '--server-side',
-        '--dry-run=server',
-        '--validate=strict',
-        '--force-conflicts',
-        '-f',
-        '-',
-      ];
-      return await cluster.kubectl([...namespace, ...args], { stdin: JSON.stringify(document) })
-        .then(
-          () => undefined,
-          (error) => `${path} ${document.kind}/${document.metadata.name}: ${error}`,
-        );
+      const namespace = tenant ? { namespace: 'tenant-garden' } : {};
+      const object = { ...document, metadata: { ...document.metadata, ...namespace } };
+      const query = 'dryRun=All&fieldValidation=Strict&force=true&fieldManager=test';
+      const answer = await cluster.ask(`${await pathOf(cluster, object)}?${query}`, {
+        method: 'PATCH',
+        headers: {
+          'content-type': 'application/apply-patch+yaml',
+          ...(tenant ? { 'impersonate-user': GARDEN } : {}),
+        },
+        body: JSON.stringify(object),
+      });
+      if (answer.status < 300) return undefined;
+      return `${path} ${document.kind}/${document.metadata.name}: ${answer.json().message}`;
     };
     const byKubeconform = (files: string[]) =>
       kubeconform().run(['-strict', '-summary', '-schema-location', schemas, ...files]);

@@ -64,7 +64,7 @@ export async function tryIt(cluster: Kubernetes, attempt: Attempt): Promise<Outc
 const known = new WeakMap<Kubernetes, Map<string, Promise<string>>>();
 
 /** The REST path of an object, by the server's own list of resources. */
-async function pathOf(cluster: Kubernetes, { apiVersion, kind, metadata }: Manifest) {
+export async function pathOf(cluster: Kubernetes, { apiVersion, kind, metadata }: Manifest) {
   const base = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const plurals = known.get(cluster) ?? known.set(cluster, new Map()).get(cluster)!;
   const key = `${apiVersion} ${kind}`;
