@@ -147,3 +147,36 @@ test.each([
 ])('%s/%d lies in %s', (address, prefix, subnet) => {
   expect(subnetOf(address, prefix)).toBe(subnet);
 });
+
+describe('names that two tools have to share', () => {
+  const file = (path: string) => readFile(join(root, path), 'utf8');
+
+  test('the bridge of late.sh is the one that Terraform puts guests on', async () => {
+    const { bridge } = JSON.parse(await file('terraform-json/variables.tf.json')).variable;
+    expect(await file('preseed/late.sh')).toContain(`\nauto ${bridge.default}\n`);
+  });
+
+  test('Talos installs on the disk by the serial that Terraform gives it', async () => {
+    const { member } = JSON.parse(await file('terraform-json/member-prod.tf.json'))
+      .resource.proxmox_virtual_environment_vm;
+    expect(await file('talos/patches/all/10-install.yaml')).toContain(
+      `match: disk.serial == '${member.disk[0].serial}'`,
+    );
+  });
+
+  test('Cilium replaces what Talos leaves out', async () => {
+    const cilium = await file('flux/infra/controllers/10-cilium.yaml');
+    const cni = await file('talos/patches/controlplane/30-cni.yaml');
+    expect(cilium).toContain('kubeProxyReplacement: true');
+    expect(cilium).toContain('k8sServicePort: 7445');
+    expect(cni).toMatch(/kind: KubeFlannelCNIConfig\n\$patch: delete/);
+    expect(cni).toMatch(/kind: KubeProxyConfig\n\$patch: delete/);
+  });
+
+  test('the volume group of the installer is the one that the first boot fills', async () => {
+    expect(await file('preseed/hypervisor.cfg')).toContain(
+      'partman-auto-lvm/new_vg_name string pve\n',
+    );
+    expect(await file('preseed/proxmox-install')).toContain('--vgname pve --thinpool data');
+  });
+});
