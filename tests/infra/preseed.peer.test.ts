@@ -41,6 +41,18 @@ needs('debconf')('preseed/hypervisor.cfg', () => {
     expect(said.stderr).not.toBe('');
   });
 
+  test('each script that it calls by name comes along, and it is the guard that partitioning begins with', () => {
+    const text = readFileSync(config, 'utf8');
+    const called = [...text.matchAll(/^d-i (\S+) string sh \/hackspace\/(\S+)$/gm)].map((
+      [, hook, name],
+    ) => [hook, name]);
+    expect(called).toEqual([
+      ['partman/early_command', 'allow-disk.sh'],
+      ['preseed/late_command', 'late.sh'],
+    ]);
+    for (const [, name] of called) expect(existsSync(join(preseed, name!))).toBe(true);
+  });
+
   test('every question is answered once; no password, no disk, no leave to write is in it', () => {
     const lines = readFileSync(config, 'utf8').split('\n').filter((line) => /^[a-z]/.test(line));
     const questions = lines.map((line) => line.split(/\s+/)[1]);
