@@ -8,6 +8,7 @@ import { type Policy, policySchema } from './tenant/policy.ts';
 
 /** https anywhere, http on this machine only. */
 const safeUrl = z.url().refine((text) => {
+  if (!URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   if (username || password) return false;
   return protocol === 'https:' ||
@@ -15,7 +16,7 @@ const safeUrl = z.url().refine((text) => {
 }, 'must be https (http on loopback only), without user and password');
 /** Inside one cluster, where a NetworkPolicy stands for TLS. */
 const innerUrl = z.url().refine(
-  (text) => /^https?:$/.test(new URL(text).protocol),
+  (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
   'must be http(s)',
 );
 const file = z.string().min(1).max(4096);

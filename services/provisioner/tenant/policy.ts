@@ -33,8 +33,8 @@ export const policySchema = z.strictObject({
   /** Origins of members' repositories: `https://host`, compared exactly. */
   repositories: z.array(
     z.url().refine((text) => {
-      const url = new URL(text);
-      return url.origin === text && /^https?:$/.test(url.protocol);
+      const url = URL.canParse(text) ? new URL(text) : undefined;
+      return url !== undefined && url.origin === text && /^https?:$/.test(url.protocol);
     }, 'must be an origin such as https://codeberg.org, without a path'),
   ).min(1),
   flux: z.strictObject({
