@@ -176,7 +176,9 @@ async function hundred(place: Place, folder: string, say: Say, note: Note, quick
     )
   );
   note(
-    `naive loop: ${Math.max(...result)} tries at most, ${result.reduce((a, b) => a + b)} in all`,
+    `naive loop, ${some.length} at once: ${Math.max(...result)} tries at most, ${
+      result.reduce((a, b) => a + b)
+    } in all`,
   );
   say(
     '100 members at once, bare-git',
