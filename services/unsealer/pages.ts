@@ -9,12 +9,13 @@ const STYLE = `
 @media(prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2029;--ink:#e6eaf0;--soft:#9aa7b7;--line:#2c3541;--ok:#63d3a0;--warn:#f0b45a;--bad:#ff8a80}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}
-.lead{color:var(--soft);margin:0 0 1.5rem}.card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}
+.lead{color:var(--soft);margin:0 0 1.5rem}.card+.lead{margin-top:.6rem}.card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}
 .note{border-left:.3rem solid var(--bad);margin-bottom:1rem}.note h2{margin:0 0 .3rem;color:var(--bad)}.note ul{margin:0;padding-left:1.2rem}
 .wrap{overflow-x:auto}table{width:100%;border-collapse:collapse}th{text-align:left;font-size:.85rem;color:var(--soft);font-weight:600}
 th,td{padding:.55rem .8rem .55rem 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
 .state{font-weight:650;white-space:nowrap}.ok{color:var(--ok)}.warn{color:var(--warn)}.bad{color:var(--bad)}
-code{font:.9em ui-monospace,monospace;overflow-wrap:anywhere}footer{margin-top:2.5rem;color:var(--soft);font-size:.9rem}
+code{font:.9em ui-monospace,monospace;overflow-wrap:anywhere}@media(max-width:40rem){main{padding:1.2rem .6rem}.card{padding:.7rem}table{font-size:.88rem}th,td{padding-right:.5rem}}
+footer{margin-top:2.5rem;color:var(--soft);font-size:.9rem}
 `;
 
 const TONE: Record<string, [string, string]> = {

@@ -77,7 +77,11 @@ async function startHelper(raw: Record<string, unknown>, folder: string): Promis
 const afterListening: number[] = [];
 
 /** Milliseconds from the start of the process until it says unsealed; looked at each 10 ms. */
-async function startAndWatch(bao: OpenBao, node: OpenBaoNode, limit = 60_000): Promise<number> {
+async function startAndWatch(
+  bao: OpenBao,
+  node: OpenBaoNode,
+  own: number[] = afterListening,
+): Promise<number> {
   // A kept connection: the watcher must not cost the processor what it measures.
   const watcher = connectNode({ url: node.url, ca: bao.ca!, san: `${node.name}.test` });
   const begun = performance.now();
@@ -87,11 +91,11 @@ async function startAndWatch(bao: OpenBao, node: OpenBaoNode, limit = 60_000): P
     const seen = await watcher.look();
     if (seen.kind === 'answered') listening ??= performance.now();
     if (seen.kind === 'answered' && !seen.seal.sealed) break;
-    if (performance.now() - begun > limit) throw new Error(`${node.name} stayed sealed`);
+    if (performance.now() - begun > 120_000) throw new Error(`${node.name} stayed sealed`);
     await sleep(10);
   }
   const took = performance.now() - begun;
-  afterListening.push(performance.now() - listening!);
+  own.push(performance.now() - listening!);
   watcher.close();
   await started;
   return took;
@@ -156,7 +160,7 @@ async function emulated(away: number, n: number): Promise<number[]> {
     await sleep(5000 * ((i * 0.618) % 1));
     await bao.node.stop();
     await sleep(away);
-    times.push(await startAndWatch(bao, bao.node, 120_000));
+    times.push(await startAndWatch(bao, bao.node, []));
     await sleep(100);
   }
   on = false;
