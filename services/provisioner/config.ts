@@ -83,7 +83,29 @@ export const configSchema = z.strictObject({
   /** The YAML file of plans and rules. */
   policyFile: file,
   state: stateConfig(),
-  space: z.strictObject({ name: z.string().min(1).max(80).default('Hackspace') }).prefault({}),
+  space: z.strictObject({
+    name: z.string().min(1).max(80).default('Hackspace'),
+    /** The band at the top of each page, `#rrggbb`. */
+    colour: z.string().regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #1d5fa8').optional(),
+    /** A small SVG or PNG, shown beside the name. */
+    logoFile: file.optional(),
+    /** Where people read how to become a paying member. */
+    joinUrl: z.url({ protocol: /^https?$/ }).optional(),
+    /** YAML of sentences that replace the portal's own. */
+    textsFile: file.optional(),
+  }).prefault({}),
+  /** The pages. Without it there is only the API. */
+  portal: z.strictObject({
+    issuer: safeUrl,
+    clientId: z.string().min(1),
+    clientSecretFile: secretFile(),
+    /** Encrypts sessions at rest; 32 characters or more. */
+    sessionSecretFile: secretFile(),
+    /** Path of the group whose members administrate. */
+    adminGroup: z.string().startsWith('/').default('/hackspace-admins'),
+    /** Where a commit can be looked at; `{commit}` is its id. */
+    commitUrl: z.string().regex(/^https?:\/\/.*\{commit\}/, 'must hold {commit}').optional(),
+  }).optional(),
   committer: person.prefault({
     name: 'Hackspace provisioner',
     email: 'provisioner@hackspace.invalid',

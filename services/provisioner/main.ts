@@ -7,6 +7,7 @@ import { createApp } from './app.ts';
 import { bearerAuth } from './auth/bearer.ts';
 import { load } from './config.ts';
 import { idempotency } from './idempotency.ts';
+import { openPortal } from './pages/open.ts';
 import { openService } from './service.ts';
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
@@ -18,11 +19,14 @@ await runUntilSignal('provisioner', async () => {
   const { config } = loaded;
   const service = await openService(loaded);
   const metrics = createMetrics('provisioner');
+  const portal = config.portal && await openPortal(config, service);
   const app = createApp(config, {
     ...service,
     metrics,
     authenticate: bearerAuth(config.api),
+    ...(portal ? { errorPage: portal.errorPage } : {}),
   });
+  portal?.mount(app);
   await service.membership.selfTest().catch((error) => {
     log.error('nobody can be admitted until this is mended', { error: describe(error) });
   });

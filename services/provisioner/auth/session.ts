@@ -131,7 +131,7 @@ export function createAuth(options: AuthOptions): Auth {
     if (session) {
       c.set('member', identity(session));
       await next();
-      c.res.headers.set('Cache-Control', 'private, no-store');
+      if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'private, no-store');
       return;
     }
     const here = new URL(c.req.url);

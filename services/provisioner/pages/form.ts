@@ -61,7 +61,7 @@ ${fault ? html`<span class="fault" id="${field.name}-fault">${fault}</span>` : '
       model.values[field.name]
     }" aria-describedby="${described}" ${
       fault ? raw('aria-invalid="true"') : ''
-    } autocapitalize="none" autocomplete="off" spellcheck="false" maxlength="300">
+    } autocapitalize="none" spellcheck="false" maxlength="300">
 </div>`;
   };
   const plan = model.plans.map((p) =>
@@ -108,6 +108,7 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
     Object.entries({ ...toFields(values), ...extra }).map(([name, value]) =>
       html`<input type="hidden" name="${name}" value="${value}">`
     );
+  const answers = String(new URLSearchParams(toFields(values)));
   const pair = (key: TextKey, value: string) =>
     html`
       <dt>${t(key)}</dt>
@@ -135,10 +136,7 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
           'form.path',
           values.path,
         )}</dl>
-        <form method="post"
-          action="${back}">${hidden({ change: '1' })}<button class="plain">${t(
-            'check.change',
-          )}</button></form>
+        <p><a href="${back}?${answers}">${t('check.change')}</a></p>
       </div>
       <h2>${t('check.effects')}</h2>
       ${nothing ? html`<p>${t('check.none')}</p>` : html`
@@ -153,9 +151,7 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
         ${model.files.map(fileDiff)}
       `}
       <form method="post"
-        action="${back}">${hidden({
-          agreed: model.preview,
-        })}<p class="row">${nothing
+        action="${back}/check">${hidden({ agreed: model.preview })}<p class="row">${nothing
           ? ''
           : html`<button>${t('check.confirm')}</button>`}<a href="${model.editing
           ? `/spaces/${model.editing}`

@@ -5,7 +5,10 @@ export type Html = ReturnType<typeof html>;
 
 export interface PageOptions {
   title: string;
-  /** Seconds until the page loads itself again; only while something is pending. */
+  /**
+   * Seconds until the page loads itself again, only while something is pending and only where there is
+   * no script to do it without taking the reader's place away.
+   */
   refresh?: number;
   current?: 'home' | 'new' | 'admin';
 }
@@ -24,7 +27,9 @@ export function layout(shell: Shell, options: PageOptions, content: Html): Html 
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="robots" content="noindex">
-    ${options.refresh ? html`<meta http-equiv="refresh" content="${options.refresh}">` : ''}
+    ${options.refresh
+      ? html`<noscript><meta http-equiv="refresh" content="${options.refresh}"></noscript>`
+      : ''}
     <title>${options.title} · ${space.name}</title>
     <link rel="stylesheet" href="/assets/${shell.assets.css}.css">
     <link rel="icon" href="data:,">

@@ -50,7 +50,7 @@ function hidden(page: string): Record<string, string> {
 async function ask(browser: Browser, answers: Record<string, string> = ANSWERS) {
   const check = await browser.post(`${ORIGIN}/spaces/new`, answers);
   expect(check.status, check.text).toBe(200);
-  return await browser.post(`${ORIGIN}/spaces/new`, hidden(check.text));
+  return await browser.post(`${ORIGIN}/spaces/new/check`, hidden(check.text));
 }
 
 const git = (...args: string[]) =>
@@ -64,7 +64,7 @@ test('a paying member asks, sees the real change, agrees, and it is committed as
   expect(check.text).toContain('tenants/garden/');
   expect(check.text).toContain('+kind: Namespace');
   expect(() => git('rev-parse', 'main')).toThrow();
-  const status = await browser.post(`${ORIGIN}/spaces/new`, hidden(check.text));
+  const status = await browser.post(`${ORIGIN}/spaces/new/check`, hidden(check.text));
   expect(status.url).toBe(`${ORIGIN}/spaces/garden/status`);
   expect(status.text).toContain('Everything is in place');
   expect(git('log', '--format=%an %s', 'main').trim()).toBe('paying tenants: claim garden');
@@ -77,7 +77,9 @@ test('sending the agreement twice is one commit', async () => {
   const browser = await logIn('paying');
   const check = await browser.post(`${ORIGIN}/spaces/new`, ANSWERS);
   const fields = hidden(check.text);
-  const both = await Promise.all([1, 2].map(() => browser.post(`${ORIGIN}/spaces/new`, fields)));
+  const both = await Promise.all(
+    [1, 2].map(() => browser.post(`${ORIGIN}/spaces/new/check`, fields)),
+  );
   expect(both.map((page) => page.url)).toEqual(Array(2).fill(`${ORIGIN}/spaces/garden/status`));
   expect(git('rev-list', '--count', 'main').trim()).toBe('1');
 });
@@ -85,11 +87,11 @@ test('sending the agreement twice is one commit', async () => {
 test('agreeing to something else than was shown shows it anew and writes nothing', async () => {
   const browser = await logIn('paying');
   const check = await browser.post(`${ORIGIN}/spaces/new`, ANSWERS);
-  const page = await browser.post(`${ORIGIN}/spaces/new`, {
+  const page = await browser.post(`${ORIGIN}/spaces/new/check`, {
     ...hidden(check.text),
     path: './other',
   });
-  expect(page.status).toBe(409);
+  expect(page.url).toContain('stale=1');
   expect(page.text).toContain('Something changed since you looked');
   expect(() => git('rev-parse', 'main')).toThrow();
 });
@@ -163,7 +165,7 @@ test('changing shows the change alone; what is the same already is said', async 
   expect(same.text).toContain('Nothing would change');
   const check = await browser.post(`${ORIGIN}/spaces/garden/edit`, { ...ANSWERS, path: './apps' });
   expect(check.text).toContain('+  path: ./apps');
-  await browser.post(`${ORIGIN}/spaces/garden/edit`, hidden(check.text));
+  await browser.post(`${ORIGIN}/spaces/garden/edit/check`, hidden(check.text));
   expect((await browser.go(`${ORIGIN}/spaces/garden`)).text).toContain('./apps');
   const history = await browser.go(`${ORIGIN}/spaces/garden/history`);
   expect(history.text).toContain('Changed the settings');

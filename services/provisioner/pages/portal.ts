@@ -6,19 +6,20 @@ import { AppError, describe } from '@hackspace/kit/errors.ts';
 import type { Problem } from '@hackspace/kit/http.ts';
 import { getLogger } from '@hackspace/kit/log.ts';
 import type { Auth, Identity, SessionEnv } from '../auth/session.ts';
-import type { Membership } from '../membership/membership.ts';
+import { kubeconfig } from '../cluster/kubeconfig.ts';
+import { archiveOf } from '../export.ts';
+import type { Service } from '../service.ts';
+import { spaceStatus } from '../status.ts';
 import type { LogEntry } from '../store/store.ts';
 import { namespaceOf } from '../tenant/names.ts';
 import type { TenantRecord } from '../tenant/record.ts';
 import { STATES } from '../tenant/record.ts';
-import type { Actor, Tenants } from '../tenants.ts';
+import type { Actor } from '../tenants.ts';
 import { adminPage, errorPage } from './admin.ts';
-import { checkPage, formPage, fromFields } from './form.ts';
+import { checkPage, formPage, fromFields, toFields } from './form.ts';
 import { homePage, landingPage } from './landing.ts';
 import type { Html } from './layout.ts';
-import type { AdminModel, Change, FormModel, FormValues, Shell, SpaceModel } from './model.ts';
-import type { ClusterStatus } from '../cluster/flux-status.ts';
-import type { StatusStep } from './model.ts';
+import type { Change, FormModel, FormValues, Shell, SpaceModel } from './model.ts';
 import { deletePage, historyPage, spacePage } from './space.ts';
 import { statusPage } from './status.ts';
 import { CSS, JS } from './style.ts';
@@ -26,23 +27,16 @@ import type { Texts } from './texts.ts';
 
 const log = getLogger(['provisioner', 'portal']);
 
-export interface PortalPorts {
-  tenants: Tenants;
-  membership: Membership;
+export interface PortalPorts
+  extends Pick<Service, 'tenants' | 'membership' | 'sweep' | 'cluster' | 'vault' | 'kubeconfig'> {
   auth: Auth;
   texts: Texts;
   space: Shell['space'];
+  /** The space's own stylesheet lines and logo, checked by the config. */
+  brand?: { colour?: string; logo?: { bytes: Uint8Array; type: string } };
   isAdmin(member: Identity): boolean;
-  /** Throws AppError `unavailable` when the cluster does not tell. */
-  cluster(record: TenantRecord): Promise<ClusterStatus>;
-  /** When the next step of a lapsed tenant is due (epoch ms). */
-  due(record: TenantRecord): Promise<number | undefined>;
-  vault(): Promise<'open' | 'sealed' | 'unknown'>;
-  kubeconfig(record: TenantRecord): string;
-  /** A fresh feed URL with its token; undefined when no calendar service is configured. */
-  calendar?: (record: TenantRecord, requestId: string) => Promise<string>;
-  archive(actor: Actor, name: string): Promise<{ bytes: Uint8Array; type: string; file: string }>;
-  sweep(): Promise<Pick<AdminModel, 'sweep' | 'breaker'>>;
+  /** A fresh feed URL with its token, for this label; undefined when there is no calendar service. */
+  feedToken: Service['feedToken'];
   /** Where a commit can be looked at. */
   commitUrl?: (sha: string) => string;
   /** Origins that forms may lead to: the login provider's, for the logout. */
@@ -50,7 +44,12 @@ export interface PortalPorts {
 }
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12);
-const ASSETS = { css: `portal-${hash(CSS)}`, js: `portal-${hash(JS)}` };
+const cssOf = ({ brand }: Pick<PortalPorts, 'brand'>) =>
+  CSS + (brand?.colour ? `:root { --brand: ${brand.colour}; }\n` : '');
+const assetsOf = (ports: Pick<PortalPorts, 'brand'>) => ({
+  css: `portal-${hash(cssOf(ports))}`,
+  js: `portal-${hash(JS)}`,
+});
 const PAGE = 100;
 
 /** The pages. Mount behind the error handling of kit/http.ts, at the root. */
@@ -69,10 +68,12 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     "base-uri 'none'",
   ].join('; ');
 
+  const css = cssOf(ports);
+  const assets = assetsOf(ports);
   const shellOf = (member?: Identity): Shell => ({
     t: ports.texts,
     space: ports.space,
-    assets: ASSETS,
+    assets,
     ...(member ? { member: { name: member.name, admin: ports.isAdmin(member) } } : {}),
   });
   const shell = (c: Context<SessionEnv>) => shellOf(c.get('member'));
@@ -85,11 +86,6 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       claims: { groups: member.groups },
     };
   };
-  const clusterOf = (record: TenantRecord) =>
-    ports.cluster(record).catch((error): ClusterStatus | undefined => {
-      log.warning('no status from the cluster', { error: describe(error) });
-      return undefined;
-    });
   const membershipOf = (who: Actor) => ports.membership.check(who.subject, who.claims);
   const show = (c: Context, page: Html, status: 200 | 400 | 409 = 200) =>
     c.html(page as unknown as string, status);
@@ -104,13 +100,17 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       c.res.headers.set('Cross-Origin-Opener-Policy', 'same-origin');
     }
   });
-  const asset = (body: string, type: string) => (c: Context) =>
+  const asset = (body: string | Uint8Array<ArrayBuffer>, type: string) => (c: Context) =>
     c.body(body, 200, {
       'Content-Type': type,
       'Cache-Control': 'public, max-age=31536000, immutable',
     });
-  app.get(`/assets/${ASSETS.css}.css`, asset(CSS, 'text/css; charset=utf-8'));
-  app.get(`/assets/${ASSETS.js}.js`, asset(JS, 'text/javascript; charset=utf-8'));
+  app.get(`/assets/${assets.css}.css`, asset(css, 'text/css; charset=utf-8'));
+  app.get(`/assets/${assets.js}.js`, asset(JS, 'text/javascript; charset=utf-8'));
+  if (ports.brand?.logo) {
+    const { bytes, type } = ports.brand.logo;
+    app.get('/assets/logo', asset(bytes as Uint8Array<ArrayBuffer>, type));
+  }
 
   app.get('/', async (c) => show(c, landingPage(shellOf(await auth.peek(c)))));
 
@@ -164,79 +164,118 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     );
   }
 
-  /** What the form was sent for: to look again, to check, or to agree. */
+  const place = (editing?: string) => editing ? `/spaces/${editing}/edit` : '/spaces/new';
+  const answers = (values: FormValues) => new URLSearchParams(toFields(values));
+
+  /** What is wrong with the answers, on the form; anything else is thrown. */
+  async function refused(
+    c: Context<SessionEnv>,
+    values: FormValues,
+    error: unknown,
+    editing?: string,
+  ) {
+    const told = error instanceof AppError && ['invalid', 'conflict'].includes(error.code);
+    if (!told) throw error;
+    const faults = error.faults ?? [{ path: editing ? '' : 'name', message: error.message }];
+    return await form(c, values, { faults, ...(editing ? { editing } : {}) }, 400);
+  }
+  const look = (c: Context<SessionEnv>, values: FormValues, editing?: string) => {
+    const input = inputOf(values, editing);
+    return editing
+      ? tenants.previewUpdate(actor(c), editing, input)
+      : tenants.preview(actor(c), input);
+  };
+
+  /** The form was sent: on to the check, whose address holds the answers, so that back and reload work. */
   async function submitted(c: Context<SessionEnv>, editing?: string) {
-    const sent = await fields(c);
-    const values = fromFields(sent);
-    const more = editing ? { editing } : {};
-    if (sent['change'] === '1') return await form(c, values, more);
-    const who = actor(c);
-    const text = (key: string) => typeof sent[key] === 'string' ? sent[key] as string : undefined;
+    const values = fromFields(await fields(c));
     try {
-      const input = inputOf(values, editing);
-      const agreed = text('agreed');
-      if (agreed !== undefined) {
-        try {
-          const context = { requestId: c.get('requestId'), preview: agreed };
-          const { record } = editing
-            ? await tenants.update(who, editing, input, context)
-            : await tenants.claim(who, input, context);
-          return c.redirect(`/spaces/${record.name}/status`, 303);
-        } catch (error) {
-          // What was shown has changed meanwhile: show it anew. All other conflicts are told.
-          if (!(error instanceof AppError) || !/what was shown/.test(error.message)) throw error;
-        }
-      }
-      const preview = editing
-        ? await tenants.previewUpdate(who, editing, input)
-        : await tenants.preview(who, input);
-      const plan = tenants.policy.plans[preview.record.plan];
+      await look(c, values, editing);
+    } catch (error) {
+      return await refused(c, values, error, editing);
+    }
+    return c.redirect(`${place(editing)}/check?${answers(values)}`, 303);
+  }
+  async function check(c: Context<SessionEnv>, editing?: string) {
+    const values = fromFields(c.req.query());
+    try {
+      const preview = await look(c, values, editing);
+      const { record } = preview;
       return show(
         c,
         checkPage(shell(c), {
-          values: { ...values, name: preview.record.name, plan: preview.record.plan },
-          planTitle: plan?.title ?? preview.record.plan,
-          namespace: namespaceOf(preview.record.name),
+          values: { ...values, name: record.name, plan: record.plan },
+          planTitle: tenants.policy.plans[record.plan]?.title ?? record.plan,
+          namespace: namespaceOf(record.name),
           files: preview.files.map((file) => ({ ...file, diff: bodyOf(file.diff) })),
           preview: preview.preview,
-          stale: agreed !== undefined,
-          ...more,
+          stale: c.req.query('stale') === '1',
+          ...(editing ? { editing } : {}),
         }),
-        agreed === undefined ? 200 : 409,
       );
     } catch (error) {
-      const told = error instanceof AppError && ['invalid', 'conflict'].includes(error.code);
-      if (!told) throw error;
-      const faults = error.faults ?? [{ path: editing ? '' : 'name', message: error.message }];
-      return await form(c, values, { ...more, faults }, 400);
+      return await refused(c, values, error, editing);
+    }
+  }
+  /** Agreed to exactly what was shown, or shown anew. */
+  async function agreed(c: Context<SessionEnv>, editing?: string) {
+    const sent = await fields(c);
+    const values = fromFields(sent);
+    const context = {
+      requestId: c.get('requestId'),
+      preview: typeof sent['agreed'] === 'string' ? sent['agreed'] : 'nothing was shown',
+    };
+    const input = inputOf(values, editing);
+    try {
+      const { record } = editing
+        ? await tenants.update(actor(c), editing, input, context)
+        : await tenants.claim(actor(c), input, context);
+      return c.redirect(`/spaces/${record.name}/status`, 303);
+    } catch (error) {
+      if (error instanceof AppError && /what was shown/.test(error.message)) {
+        return c.redirect(`${place(editing)}/check?${answers(values)}&stale=1`, 303);
+      }
+      return await refused(c, values, error, editing);
     }
   }
 
   app.get('/spaces/new', (c) => {
+    // No secret is on it, and a browser that may keep it gives back what was typed.
+    c.header('Cache-Control', 'private, no-cache');
     const parked = auth.unpark(c);
-    const values = fromFields(parked ?? { plan: tenants.policy.defaultPlan, url: '' });
+    const typed = parked ?? (c.req.query('name') ? c.req.query() : undefined);
+    const values = fromFields(typed ?? { plan: tenants.policy.defaultPlan });
     return form(c, values, { kept: parked !== undefined });
   });
   app.post('/spaces/new', (c) => submitted(c));
+  app.get('/spaces/new/check', (c) => check(c));
+  app.post('/spaces/new/check', (c) => agreed(c));
   app.get('/spaces/:name/edit', async (c) => {
     const record = await tenants.get(actor(c), name(c));
     const parked = auth.unpark(c);
-    const values = parked ? fromFields(parked) : valuesOf(record);
+    const typed = parked ?? (c.req.query('url') ? c.req.query() : undefined);
+    const values = typed ? fromFields({ ...typed, name: record.name }) : valuesOf(record);
     return await form(c, values, { editing: record.name, kept: parked !== undefined });
   });
   app.post('/spaces/:name/edit', async (c) => {
-    const record = await tenants.get(actor(c), name(c));
-    return await submitted(c, record.name);
+    return await submitted(c, (await tenants.get(actor(c), name(c))).name);
   });
+  app.get(
+    '/spaces/:name/edit/check',
+    async (c) => check(c, (await tenants.get(actor(c), name(c))).name),
+  );
+  app.post(
+    '/spaces/:name/edit/check',
+    async (c) => agreed(c, (await tenants.get(actor(c), name(c))).name),
+  );
 
   // --- one space
 
   async function space(c: Context<SessionEnv>, record: TenantRecord, url?: string) {
     const who = actor(c);
-    const [cluster, vault, due, entries] = await Promise.all([
-      clusterOf(record),
-      ports.vault(),
-      ports.due(record),
+    const [status, vault, entries] = await Promise.all([
+      spaceStatus(ports, who, record.name),
+      ports.vault?.() ?? 'unknown' as const,
       tenants.audit(who, record.name, 5),
     ]);
     const model: SpaceModel = {
@@ -245,12 +284,12 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       paused: record.suspend,
       namespace: namespaceOf(record.name),
       repository: record.repository,
-      quota: cluster?.quota ?? [],
-      drift: cluster?.drift,
+      quota: status.quota,
+      drift: status.drift,
       changes: entries.map(changeOf),
       vault,
-      calendar: { wanted: record.wants.calendar && ports.calendar !== undefined },
-      ...(due === undefined ? {} : { due: new Date(due).toISOString() }),
+      calendar: { wanted: record.wants.calendar && ports.feedToken !== undefined },
+      ...(status.due ? { due: status.due } : {}),
     };
     if (url) {
       model.calendar.url = url;
@@ -273,10 +312,10 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
   }
   app.post('/spaces/:name/calendar', async (c) => {
     const record = await tenants.get(actor(c), name(c));
-    if (!ports.calendar || !record.wants.calendar) {
+    if (!ports.feedToken || !record.wants.calendar) {
       throw new AppError('conflict', 'Cannot make an address: this space has no calendar feed');
     }
-    const url = await ports.calendar(record, c.get('requestId'));
+    const { url } = await ports.feedToken(`tenant ${record.name}`);
     for (const [key, { until }] of handedOut) if (until < Date.now()) handedOut.delete(key);
     if (handedOut.size >= 1000) handedOut.delete(handedOut.keys().next().value!);
     const ticket = randomUUID();
@@ -292,16 +331,9 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
   });
 
   app.get('/spaces/:name/status', async (c) => {
-    const who = actor(c);
-    const record = await tenants.get(who, name(c));
-    const [membership, cluster, entries] = await Promise.all([
-      membershipOf(who),
-      clusterOf(record),
-      tenants.audit(who, record.name, 1),
-    ]);
-    const steps = statusSteps(ports, membership, entries[0], cluster);
+    const { steps } = await spaceStatus(ports, actor(c), name(c));
     const pending = steps.some((step) => step.state === 'pending' || step.state === 'unknown');
-    return show(c, statusPage(shell(c), { name: record.name, steps, pending }));
+    return show(c, statusPage(shell(c), { name: name(c), steps, pending }));
   });
   app.get('/spaces/:name/history', async (c) => {
     const entries = await tenants.audit(actor(c), name(c), 200);
@@ -309,16 +341,19 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
   });
   app.get('/spaces/:name/kubeconfig', async (c) => {
     const record = await tenants.get(actor(c), name(c));
-    return c.body(ports.kubeconfig(record), 200, {
+    if (!ports.kubeconfig) {
+      throw new AppError('not_found', 'Members have no access by kubectl here');
+    }
+    return c.body(kubeconfig(record.name, ports.kubeconfig), 200, {
       'Content-Type': 'application/yaml',
       'Content-Disposition': `attachment; filename="kubeconfig-${record.name}.yaml"`,
     });
   });
   app.get('/spaces/:name/export', async (c) => {
-    const { bytes, type, file } = await ports.archive(actor(c), name(c));
+    const bytes = await archiveOf(await tenants.files(actor(c), name(c)));
     return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
-      'Content-Type': type,
-      'Content-Disposition': `attachment; filename="${file}"`,
+      'Content-Type': 'application/gzip',
+      'Content-Disposition': `attachment; filename="${name(c)}.tar.gz"`,
     });
   });
   for (const [path, suspend] of [['suspend', true], ['resume', false]] as const) {
@@ -351,9 +386,9 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       (state === '' || record.state === state) &&
       (query === '' || record.name.includes(query) || record.owner.sub.includes(query))
     );
-    const sweep = await ports.sweep().catch((error) => {
+    const due = await ports.sweep.run({ dryRun: true }).catch((error) => {
       log.warning('no sweep preview', { error: describe(error) });
-      return { sweep: undefined, breaker: undefined };
+      return undefined;
     });
     const more = new URLSearchParams({ q: query, state, from: String(from + PAGE) });
     return show(
@@ -370,7 +405,8 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
           state: shownState(record),
           since: record.since,
         })),
-        ...sweep,
+        sweep: due?.steps,
+        breaker: due?.breaker,
         ...(from + PAGE < fits.length ? { next: `/admin?${more}` } : {}),
       }),
     );
@@ -394,46 +430,9 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
 }
 
 /** The error page for `createHttp`. It knows nobody, and shows nothing that is not in the problem. */
-export function portalErrorPage(ports: Pick<PortalPorts, 'texts' | 'space'>) {
-  return async (problem: Problem): Promise<string> =>
-    String(
-      await errorPage({ t: ports.texts, space: ports.space, assets: ASSETS }, problem),
-    );
-}
-
-function statusSteps(
-  ports: PortalPorts,
-  membership: 'yes' | 'no' | 'unknown',
-  last: LogEntry | undefined,
-  cluster: ClusterStatus | undefined,
-): StatusStep[] {
-  const t = ports.texts;
-  const committed: StatusStep = last
-    ? {
-      key: 'committed',
-      state: 'done',
-      at: last.time,
-      text: t('status.committed.text'),
-      ...(ports.commitUrl
-        ? { link: { href: ports.commitUrl(last.commit), text: last.commit.slice(0, 8) } }
-        : {}),
-    }
-    : { key: 'committed', state: 'pending', text: t('status.committed.wait') };
-  return [
-    {
-      key: 'membership',
-      state: membership === 'yes' ? 'done' : membership === 'no' ? 'failed' : 'unknown',
-      text: t(`member.${membership}`),
-      ...(membership === 'yes' ? {} : { help: t(`member.${membership}.help`) }),
-    },
-    committed,
-    ...(['fetched', 'applied', 'healthy'] as const).map((key): StatusStep => {
-      const step = cluster?.steps.find((s) => s.key === key);
-      if (!step) return { key, state: 'unknown', text: t('status.cluster.away') };
-      const { state, text, at, help } = step;
-      return { key, state, text, ...(at ? { at } : {}), ...(help ? { help } : {}) };
-    }),
-  ];
+export function portalErrorPage(ports: Pick<PortalPorts, 'texts' | 'space' | 'brand'>) {
+  const shell = { t: ports.texts, space: ports.space, assets: assetsOf(ports) };
+  return async (problem: Problem): Promise<string> => String(await errorPage(shell, problem));
 }
 
 function shownState(record: TenantRecord): string {

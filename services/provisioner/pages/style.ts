@@ -21,7 +21,7 @@ export const CSS = `
 * { box-sizing: border-box; }
 html { font-size: 100%; -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0; background: var(--bg); color: var(--text);
+  margin: 0; background: var(--bg); color: var(--text); overflow-wrap: break-word;
   font: 1.0625rem/1.55 system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif;
 }
 a { color: var(--accent); text-underline-offset: .15em; }
@@ -29,7 +29,7 @@ a:hover { text-decoration-thickness: .14em; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 .skip { position: absolute; left: -999rem; }
 .skip:focus { left: 1rem; top: .5rem; background: var(--card); padding: .5rem 1rem; z-index: 1; }
-header.top { border-bottom: 1px solid var(--line); background: var(--card); border-top: 4px solid var(--accent); }
+header.top { border-bottom: 1px solid var(--line); background: var(--card); border-top: 4px solid var(--brand, var(--accent)); }
 .bar, main, footer { max-width: 54rem; margin: 0 auto; padding: 0 1.25rem; }
 .bar { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; align-items: center; min-height: 3.75rem; padding-block: .4rem; }
 .brand { display: inline-flex; gap: .6rem; align-items: center; font-weight: 700; color: inherit; text-decoration: none; margin-right: auto; }
@@ -122,7 +122,6 @@ th { font-size: .9rem; color: var(--soft); }
 export const JS = `
 const region = document.querySelector('[data-live]');
 if (region) {
-  document.querySelector('meta[http-equiv=refresh]')?.remove();
   let wait = 1500;
   const again = async () => {
     try {

@@ -85,9 +85,6 @@ export const ENGLISH = {
   'status.failed': 'needs you',
   'status.unknown': 'cannot tell',
   'status.help': 'What to do',
-  'status.committed.text': 'Your answers are in the tenants repository.',
-  'status.cluster.away': 'The cluster does not answer right now. What runs goes on.',
-  'status.committed.wait': 'Waits to be written.',
   'status.all': 'Everything is in place.',
   'status.some': 'Not there yet: {step}.',
 
@@ -150,7 +147,6 @@ export const ENGLISH = {
 
   'audit.title': 'History of {name}',
   'audit.by': 'by {who}',
-  'audit.service': 'the space itself',
 
   'admin.title': 'Administration',
   'admin.search': 'Find by name or owner',
@@ -173,7 +169,6 @@ export const ENGLISH = {
   'error.title': 'That did not work',
   'error.id': 'If you ask for help, give this number: {id}',
   'error.home': 'Back to the start',
-  'error.again': 'Try again',
   'error.unavailable':
     'Something we need does not answer. Nothing was lost; try again in a moment.',
   'error.not_found': 'There is nothing here, or it is not yours to see.',

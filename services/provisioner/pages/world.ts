@@ -20,11 +20,11 @@ import { createOidc } from '../auth/oidc.ts';
 import { createAuth, type SessionEnv } from '../auth/session.ts';
 import { openSessions } from '../auth/sessions.ts';
 import type { ClusterStatus } from '../cluster/flux-status.ts';
-import { kubeconfig } from '../cluster/kubeconfig.ts';
-import { archiveOf } from '../export.ts';
 import { keycloak } from '../membership/keycloak.ts';
 import { bareGit } from '../store/bare-git.ts';
 import { openStore } from '../store/queue.ts';
+import { silent } from '../notify/notify.ts';
+import { Sweep } from '../sweep.ts';
 import { examplePolicy } from '../tenant/fixtures.ts';
 import { Tenants } from '../tenants.ts';
 import { createPortal, portalErrorPage, type PortalPorts } from './portal.ts';
@@ -38,6 +38,8 @@ export interface World extends AsyncDisposable {
   cluster: { status: ClusterStatus | undefined };
   dir: string;
 }
+
+const COMMITTER = { name: 'portal', email: 'portal@space.invalid' };
 
 export const APPLIED: ClusterStatus = {
   steps: [
@@ -81,10 +83,10 @@ export async function openWorld(
     await bareGit({
       dir: join(dir, 'tenants.git'),
       branch: 'main',
-      committer: { name: 'portal', email: 'portal@space.invalid' },
+      committer: COMMITTER,
     }),
   );
-  const policy = examplePolicy({ tenantsPerMember: 3 });
+  const policy = examplePolicy({ tenantsPerMember: 9 });
   const tenants = new Tenants({ store, membership, policy });
   const cluster: World['cluster'] = { status: APPLIED };
   const state = await openState(join(dir, 'state'));
@@ -109,28 +111,34 @@ export async function openWorld(
     texts: createTexts(),
     space: { name: 'hackspace', join: 'https://space.example/join' },
     isAdmin: (member) => member.groups.includes('/hackspace-admins'),
-    cluster: () =>
-      cluster.status
-        ? Promise.resolve(cluster.status)
-        : Promise.reject(new AppError('unavailable', 'Cannot ask the cluster: it does not answer')),
-    due: () => Promise.resolve(undefined),
+    cluster: {
+      statusOf: () =>
+        cluster.status
+          ? Promise.resolve(cluster.status)
+          : Promise.reject(new AppError('unavailable', 'Cannot ask the cluster: no answer')),
+      drained: () => Promise.resolve(false),
+    },
+    sweep: new Sweep({
+      store,
+      membership,
+      policy,
+      state,
+      notifier: silent,
+      exporter: () => Promise.resolve(),
+    }, { every: 0, breaker: { share: 0.1, min: 3 }, committer: COMMITTER }),
     vault: () => Promise.resolve('open'),
-    kubeconfig: (record) =>
-      kubeconfig(record.name, {
-        server: 'https://cluster.space.example:6443',
-        ca: 'a certificate',
-        cluster: 'member-prod',
-        issuer: facade.issuer,
-        clientId: 'kubelogin',
+    kubeconfig: {
+      server: 'https://cluster.space.example:6443',
+      ca: 'a certificate',
+      cluster: 'member-prod',
+      issuer: facade.issuer,
+      clientId: 'kubelogin',
+    },
+    feedToken: () =>
+      Promise.resolve({
+        id: '1',
+        url: `https://io.space.example/proxy/space.ics?token=${'0'.repeat(64)}`,
       }),
-    calendar: () =>
-      Promise.resolve(`https://io.space.example/proxy/space.ics?token=${'0'.repeat(64)}`),
-    archive: async (actor, name) => ({
-      bytes: await archiveOf(await tenants.files(actor, name)),
-      type: 'application/gzip',
-      file: `${name}.tar.gz`,
-    }),
-    sweep: () => Promise.resolve({ sweep: [], breaker: { open: false, count: 0, limit: 5 } }),
     formTargets: [new URL(facade.issuer).origin],
     ...over,
   };
