@@ -51,12 +51,21 @@ export const provisioner: Smoke = {
         repositories: ['https://codeberg.org'],
       }),
     );
+    for (const name of ['client', 'sessions']) {
+      await writeFile(join(folder, name), 's'.repeat(64), { mode: 0o600 });
+    }
     return JSON.stringify({
       listen: { port },
       publicUrl: url,
       policyFile: 'policy.yaml',
       state: join(folder, 'state'),
       api: { issuer, jwksUrl: `${issuer}/jwks`, clients: ['cli'] },
+      portal: {
+        issuer,
+        clientId: 'portal',
+        clientSecretFile: 'client',
+        sessionSecretFile: 'sessions',
+      },
       store: { kind: 'bare-git', repositoryDir: join(folder, 'tenants.git') },
       membership: { kind: 'static', membersFile: 'members.yaml' },
       export: { archiveDir: join(folder, 'archives') },
@@ -81,6 +90,8 @@ export const provisioner: Smoke = {
       if (!/^Committed: [0-9a-f]{12}$/.test(status.steps[1].text)) {
         throw new Error('it is not in git');
       }
+      const page = await fetch(url, { headers: { accept: 'text/html' } });
+      if (!(await page.text()).includes('Log in and begin')) throw new Error('no landing page');
     } finally {
       login?.closeAllConnections();
       login?.close();
