@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { html } from 'hono/html';
 import Provider, { type Configuration } from 'oidc-provider';
+import { memoryAdapter } from './oidc-memory.ts';
 
 /**
  * A facade of Keycloak for the dev world and for tests of what needs a login: oidc-provider speaks
@@ -169,7 +170,17 @@ function configuration(
   people: Map<string, Person>,
 ): Configuration {
   const at = '/protocol/openid-connect';
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return {
+    adapter: memoryAdapter(),
+    jwks: {
+      keys: [{
+        ...privateKey.export({ format: 'jwk' }),
+        kid: 'facade',
+        use: 'sig',
+        alg: 'RS256',
+      }] as never,
+    },
     clients: options.clients.map((client) => ({
       client_id: client.id,
       client_secret: client.secret,
@@ -203,7 +214,7 @@ function configuration(
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource: logoutPage },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: () => Promise.resolve(true) },
     },
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     cookies: { keys: [randomBytes(32).toString('hex')] },

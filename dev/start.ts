@@ -6,6 +6,7 @@ import { serve, type Served } from '@hackspace/kit/serve.ts';
 import { startCalendars } from './calendars.ts';
 import { frontApp, type Step } from './front.ts';
 import { openPlace } from './place.ts';
+import { startPortal } from './portal.ts';
 import { startVault } from './vault.ts';
 
 const { values } = parseArgs({
@@ -74,6 +75,20 @@ try {
       links: [],
     });
   }
+
+  const portal = await startPortal(place, calendars, vault, log);
+  running.push(...portal.parts);
+  steps.splice(1, 0, {
+    title: 'Log in as a member, and ask for space',
+    text:
+      'The login offers a paying member, one who stopped paying, a closed account and an administrator. What a paying member asks for is shown as the real change first, and then committed to the tenants repo.',
+    links: [
+      { href: portal.url, text: 'The portal' },
+      { href: `${portal.url}/admin`, text: 'Its administration' },
+    ],
+    standIn:
+      `A facade stands in for Keycloak, and nobody tracks the tenants repo: it is a bare repository in ${portal.repository}.`,
+  });
 
   say(`
   hackspace runs on this machine. Begin here:
