@@ -13,7 +13,7 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
   let house: House;
   beforeAll(async () => {
     house = await openHouse();
-  }, 300_000);
+  }, 600_000);
   afterAll(() => house?.[Symbol.asyncDispose]());
 
   test('the whole tree becomes ready, in its order', async () => {
@@ -27,7 +27,7 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
     ];
     for (const name of names) {
       await waitFor(`Kustomization ${name}`, () => house.readyAt.has(name), {
-        ms: 180_000,
+        ms: 420_000,
         explain: () => JSON.stringify([...house.readyAt]),
       });
     }
@@ -49,7 +49,7 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
       await house.flux.waitReady('HelmRelease', 'flux-system', name);
     }
     await knowNewKinds(house);
-  }, 300_000);
+  }, 600_000);
 
   test(
     'a commit gives a member a guarded namespace, and its repository is applied there only',

@@ -86,7 +86,7 @@ needs('flux', 'flux-helm', 'git')('the lock, tried through git and Flux', () => 
   beforeAll(async () => {
     house = await openHouse();
     const { flux } = house;
-    await waitFor('the tree', () => house.readyAt.has('tenants'), { ms: 180_000 });
+    await waitFor('the tree', () => house.readyAt.has('tenants'), { ms: 420_000 });
     await knowNewKinds(house);
     own = await house.member(ATTACKER);
     await own.replace({ 'web.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n' });
@@ -106,7 +106,7 @@ needs('flux', 'flux-helm', 'git')('the lock, tried through git and Flux', () => 
     // What only an attacker with the provisioner's credential would make: a namespace without guards.
     const [bare] = tenantManifests(tenantRecord('bare', policy, `${house.origin}/bare`), policy);
     await applyAsFlux(flux.kubernetes, [bare]);
-  }, 300_000);
+  }, 600_000);
   afterAll(() => house?.[Symbol.asyncDispose]());
 
   test('every escape is refused, committed to both repositories', async () => {
