@@ -73,6 +73,13 @@ test('failures are limited by token, from however many addresses', async () => {
   expect(await a.admit('space', WRONG, '10.0.0.9')).toMatchObject({ ok: false, retryAfter: 20 });
 });
 
+test('someone who sends no token does not use up what others have', async () => {
+  const a = access();
+  for (let i = 0; i < 5; i++) await a.admit('space', '', '10.0.0.1');
+  expect(await a.admit('space', '', '10.0.0.1')).toMatchObject({ ok: false, retryAfter: 20 });
+  expect(await a.admit('space', '', '10.0.0.2')).toEqual({ ok: false });
+});
+
 test.each([
   ['no proxy is trusted', [], '9.9.9.9', '1.1.1.1', '9.9.9.9'],
   ['the proxy is trusted', ['9.9.9.0/24'], '9.9.9.9', '1.1.1.1', '1.1.1.1'],

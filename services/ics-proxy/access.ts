@@ -63,8 +63,10 @@ export function createAccess(options: AccessOptions): Access {
       const asked = looksLikeToken(token) ? token : NO_TOKEN;
       const known = tokens.find(asked);
       if (good(known, feed)) return { ok: true, record: known };
-      const byAddress = perAddress.take(addressGroup(address));
-      const byToken = perToken.take(sha256(token));
+      const group = addressGroup(address);
+      const byAddress = perAddress.take(group);
+      // What is no token at all belongs to whoever sent it, not to everyone who sends none.
+      const byToken = perToken.take(asked === token ? sha256(token) : `${group} none`);
       if (!byAddress.ok || !byToken.ok) {
         return { ok: false, retryAfter: Math.max(byAddress.retryAfter, byToken.retryAfter, 1) };
       }
