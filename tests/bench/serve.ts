@@ -43,6 +43,7 @@ export const bench: Bench = async (report, note, quick) => {
     await firstAnswer(context);
     await againstNginx(context);
     await atScale(context);
+    note(`load of the machine at the end: ${loadavg()[0]!.toFixed(1)}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
