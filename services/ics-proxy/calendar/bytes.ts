@@ -7,7 +7,8 @@ export const TAB = 9,
   QUOTE = 34,
   COMMA = 44,
   COLON = 58,
-  SEMICOLON = 59;
+  SEMICOLON = 59,
+  DEL = 127;
 
 /** Bytes that may stand in a property or parameter name (RFC 5545 §3.1: ALPHA, DIGIT, "-"). */
 export const NAME = table((b) =>
@@ -79,6 +80,12 @@ export class Writer {
   text(text: string): void {
     this.reserve(text.length * 3);
     this.length += this.#buffer.write(text, this.length);
+  }
+
+  /** Text of ASCII alone. */
+  ascii(text: string): void {
+    this.reserve(text.length);
+    this.length += this.#buffer.write(text, this.length, 'latin1');
   }
 
   /** The written bytes, sharing memory with the writer. */

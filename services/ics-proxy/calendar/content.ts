@@ -39,28 +39,36 @@ export function contentOf(source: Buffer, component: Component): Buffer {
 /** 53 bits over the bytes of a piece without its DTSTAMP line; never 0, remembered in the piece. */
 export function hashOf(piece: Piece): number {
   const { source, start, end, stampStart, stampEnd } = piece;
-  mix(source, start, start + stampStart, 0x9e3779b9 | 0, 0x85ebca6b | 0);
-  mix(source, start + stampEnd, end, high, low);
+  if (source.buffer !== viewed.buffer) viewed = new DataView(source.buffer);
+  const base = source.byteOffset;
+  mix(viewed, base + start, base + start + stampStart, 0x9e3779b9 | 0, 0x85ebca6b | 0);
+  mix(viewed, base + start + stampEnd, base + end, high, low);
   return piece.hash = ((high >>> 0) & 0x1fffff) * 4294967296 + (low >>> 0) || 1;
 }
 
+let viewed: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
 let high = 0;
 let low = 0;
 
-/** Two lanes of multiply-and-rotate over 32-bit words, the last bytes one by one. */
-function mix(source: Buffer, start: number, end: number, seedHigh: number, seedLow: number): void {
+/** Two lanes of multiply-and-rotate over alternate 32-bit words, the last bytes one by one. */
+function mix(
+  view: DataView<ArrayBufferLike>,
+  start: number,
+  end: number,
+  seedHigh: number,
+  seedLow: number,
+): void {
   let h = seedHigh ^ (end - start);
   let l = seedLow + (end - start) | 0;
   let at = start;
-  for (const stop = end - 3; at < stop; at += 4) {
-    const word = source[at]! | source[at + 1]! << 8 | source[at + 2]! << 16 | source[at + 3]! << 24;
-    h = Math.imul(h ^ word, 0xcc9e2d51);
+  for (const stop = end - 7; at < stop; at += 8) {
+    h = Math.imul(h ^ view.getInt32(at, true), 0xcc9e2d51);
+    l = Math.imul(l ^ view.getInt32(at + 4, true), 0x1b873593);
     h = h << 13 | h >>> 19;
-    l = Math.imul(l ^ h ^ word, 0x1b873593);
     l = l << 15 | l >>> 17;
   }
   for (; at < end; at++) {
-    h = Math.imul(h ^ source[at]!, 0x01000193);
+    h = Math.imul(h ^ view.getUint8(at), 0x01000193);
     l = Math.imul(l ^ h, 0x85ebca6b) ^ l >>> 13;
   }
   h = Math.imul(h ^ h >>> 16, 0x85ebca6b);

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
-import { ascii, COLON, NAME, same, SEMICOLON, type Writer } from './bytes.ts';
+import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes.ts';
 import { type Component, Has } from './components.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
 import { isTimeName, Params, readParams } from './params.ts';
 import { lineEnd } from './properties.ts';
+import type { Renames } from './renames.ts';
 import { quoteParam } from './zone-names.ts';
 
 /** What is to be changed in a component. What is absent leaves everything byte for byte. */
@@ -17,7 +18,7 @@ export interface Edit {
   add?: readonly string[] | undefined;
   dropAlarms?: boolean | undefined;
   /** New names of TZIDs. */
-  tzids?: ReadonlyMap<string, string> | undefined;
+  tzids?: Renames | undefined;
   /** TZID given to date-times that have none. */
   floating?: string | undefined;
   /** New UIDs that RELATED-TO may have to point to. */
@@ -246,7 +247,25 @@ class Editor {
   /** TZIDs that have a new name, and date-times that are to have one. */
   #retime(isDate: boolean): void {
     const source = this.#source;
-    if (source[this.#nameEnd] === COLON && !(isDate && this.#change.floating)) return;
+    const plain = source[this.#nameEnd] === COLON;
+    if (plain && !(isDate && this.#change.floating)) return;
+    if (!plain && this.#stop - this.#line <= LINE_OCTETS) {
+      // The usual: the line stays one physical line, and all but the name is copied.
+      params.reset();
+      if (readParams(source, this.#nameEnd, this.#stop, params) > 0 && params.tzidEnd > 0) {
+        const { tzidStart, tzidEnd } = params;
+        const param = this.#change.tzids?.paramOf(source, tzidStart, tzidEnd);
+        if (!param) return;
+        const quoted = source[tzidStart - 1] === QUOTE ? 1 : 0;
+        const length = this.#stop - this.#line + param.length - (tzidEnd - tzidStart);
+        if (length <= LINE_OCTETS) {
+          this.#keep(tzidStart - quoted);
+          this.#out.copy(param, 0, param.length);
+          this.#done = tzidEnd + quoted;
+          return;
+        }
+      }
+    }
     const changed = retimed(source, this.#line, this.#stop, this.#change, isDate);
     if (changed) this.#replace(changed);
   }
@@ -277,12 +296,12 @@ export function retimed(
   if (value < 0) return undefined;
   const { tzidStart, tzidEnd } = params;
   if (tzidEnd > tzidStart) {
-    const tzid = change.tzids?.get(text.toString('utf8', tzidStart, tzidEnd));
-    if (tzid === undefined) return undefined;
+    const param = change.tzids?.paramOf(text, tzidStart, tzidEnd);
+    if (param === undefined) return undefined;
     const quoted = text[tzidStart - 1] === 34 ? 1 : 0;
     return Buffer.concat([
       text.subarray(0, tzidStart - quoted),
-      Buffer.from(quoteParam(tzid)),
+      param,
       text.subarray(tzidEnd + quoted),
     ]);
   }

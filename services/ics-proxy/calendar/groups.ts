@@ -32,23 +32,22 @@ export function groupsOf(calendar: ParsedCalendar): Grouping {
 }
 
 function group(calendar: ParsedCalendar): Grouping {
+  const uids = new Set<string>();
+  for (const component of calendar.components) uids.add(component.uid);
+  const several = uids.size < calendar.components.length;
   const single = new Map<string, Component | Component[]>();
-  let several = 0;
-  for (const component of calendar.components) {
-    const known = single.get(component.uid);
-    if (known === undefined) single.set(component.uid, component);
-    else if (Array.isArray(known)) known.push(component);
-    else {
-      several++;
-      single.set(component.uid, [known, component]);
-    }
-  }
   const groups: Group[] = [];
   const doubles: Component[] = [];
   const superseded: Component[] = [];
-  if (several === 0) {
+  if (!several) {
     for (const component of calendar.components) groups.push(groupOf([component]));
   } else {
+    for (const component of calendar.components) {
+      const known = single.get(component.uid);
+      if (known === undefined) single.set(component.uid, component);
+      else if (Array.isArray(known)) known.push(component);
+      else single.set(component.uid, [known, component]);
+    }
     for (const found of single.values()) {
       if (!Array.isArray(found)) groups.push(groupOf([found]));
       else groups.push(...resolve(calendar, found, doubles, superseded));

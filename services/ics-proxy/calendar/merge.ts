@@ -86,6 +86,8 @@ export interface Origin {
 }
 
 const DEFAULT_BUDGET = 1_000_000;
+/** Stands for the start of what has none. */
+const UNDATED = 20000101000000;
 const SHOWN: SourcePolicy = { private: 'show' };
 
 /**
@@ -161,30 +163,37 @@ function collect(
   };
   const from = into.length;
   let floats = Infinity;
-  const used = new Map<number, Use>();
+  // Of each TZID the earliest start of what uses it.
+  const earliest: number[] = [];
   for (const group of groups) {
     const entry = select(origin, group, by, reporter);
     if (!entry) continue;
     into.push(entry);
-    for (const component of entry.components) {
-      const year = Math.floor(component.startKey / 1e10) || 2000;
-      if ((component.has & Has.FLOATING) !== 0 && year < floats) floats = year;
-      for (const index of component.tzids) {
-        const use = used.get(index);
-        if (!use) used.set(index, { since: year });
-        else if (year < use.since) use.since = year;
+    for (let i = 0; i < entry.components.length; i++) {
+      const { tzids, has, startKey } = entry.components[i]!;
+      const start = startKey || UNDATED;
+      if ((has & Has.FLOATING) !== 0 && start < floats) floats = start;
+      for (let k = 0; k < tzids.length; k++) {
+        const index = tzids[k]!;
+        if (!(earliest[index]! <= start)) earliest[index] = start;
       }
     }
   }
   const assumed = source.policy.assumeTimezone;
   if (assumed !== undefined && floats < Infinity) {
     const zone = toIana(assumed === 'X-WR-TIMEZONE' ? calendar.header[assumed] ?? '' : assumed);
-    if (zone !== undefined) origin.floating = zones.enterIana(id, zone, floats);
+    if (zone !== undefined) origin.floating = zones.enterIana(id, zone, yearOf(floats));
     else reporter.warn(`Source ${id}: X-WR-TIMEZONE names no known zone; times keep floating`);
   }
-  if (used.size === 0) return;
+  if (earliest.length === 0) return;
+  const used = new Map<number, Use>();
+  earliest.forEach((start, index) => used.set(index, { since: yearOf(start) }));
   origin.names = zones.enter(id, calendar, used);
   if (origin.names.missing) quarantineTimeless(into, from, origin, reporter);
+}
+
+function yearOf(startKey: number): number {
+  return Math.floor(startKey / 1e10);
 }
 
 /** Takes out components whose TZID means nothing: showing them at a wrong hour would be worse. */
@@ -209,6 +218,13 @@ function quarantineTimeless(into: Entry[], from: number, origin: Origin, reporte
 
 /** Same UID, same content: one copy. Same UID, other content: a new UID, made of source and UID. */
 function resolveUids(entries: readonly Entry[], reporter: Reporter): Entry[] {
+  const uids = new Set<string>();
+  let collides = false;
+  for (let i = 0; i < entries.length; i++) {
+    uids.add(entries[i]!.uid);
+    if (entries[i]!.group.collides !== undefined) collides = true;
+  }
+  if (!collides && uids.size === entries.length) return [...entries];
   const byUid = new Map<string, Entry>();
   for (const entry of entries) {
     const { group, origin } = entry;
@@ -261,6 +277,8 @@ function frameSize(zones: ZoneBook, options: MergeOptions): number {
 function usedZones(entries: readonly Entry[], pieces: readonly Piece[]): Set<string> {
   const used = new Set<string>();
   let at = 0;
+  let lastNames: ZoneNames | undefined;
+  let lastTzids: readonly number[] | undefined;
   for (let i = 0; i < entries.length; i++) {
     const { origin, components, busy } = entries[i]!;
     for (let k = 0; k < components.length; k++) {
@@ -273,7 +291,12 @@ function usedZones(entries: readonly Entry[], pieces: readonly Piece[]): Set<str
         }
         continue;
       }
-      for (let t = 0; t < tzids.length; t++) used.add(origin.names.nameOf(tzids[t]!, calendar)!);
+      // Components of one TZID share its list: most of the time there is nothing to look up.
+      if (tzids !== lastTzids || origin.names !== lastNames || origin.names.scoped) {
+        for (let t = 0; t < tzids.length; t++) used.add(origin.names.nameOf(tzids[t]!, calendar)!);
+        lastTzids = tzids;
+        lastNames = origin.names;
+      }
       if (origin.floating !== undefined && (has & Has.FLOATING) !== 0) used.add(origin.floating);
     }
   }

@@ -64,8 +64,14 @@ export function redact(
   let stampEnd = 0;
   let transparent = false;
   let depth = -1;
-  writeLine(out, `BEGIN:${type}`);
-  writeLine(out, `UID:${uid}`);
+  if (type === 'VEVENT' && uid.length < 64) {
+    out.ascii(`BEGIN:VEVENT\r\nUID:`);
+    out.text(uid);
+    out.ascii('\r\n');
+  } else {
+    writeLine(out, `BEGIN:${type}`);
+    writeLine(out, `UID:${uid}`);
+  }
   for (let at = start; at < end;) {
     const line = at;
     const stop = lineEnd(source, at, end);
@@ -95,10 +101,11 @@ export function redact(
     }
   }
   if (stampEnd === 0) writeLine(out, NO_DTSTAMP);
-  if (type === 'VEVENT') writeLine(out, transparent ? 'SUMMARY:Free' : 'SUMMARY:Busy');
+  if (type === 'VEVENT') out.ascii(transparent ? 'SUMMARY:Free\r\n' : 'SUMMARY:Busy\r\n');
   if (change.color !== undefined) writeLine(out, `COLOR:${change.color}`);
   for (const added of change.add ?? []) writeLine(out, added);
-  writeLine(out, `END:${type}`);
+  if (type === 'VEVENT') out.ascii('END:VEVENT\r\n');
+  else writeLine(out, `END:${type}`);
   return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0 };
 }
 
@@ -138,10 +145,11 @@ function writeTime(
   change: Pick<Edit, 'tzids' | 'floating'>,
   isDate: boolean,
 ): void {
-  const renames = isDate && (change.tzids !== undefined || change.floating !== undefined);
-  if (!renames && stop - line <= LINE_OCTETS) {
+  if (stop - line <= LINE_OCTETS) {
     // The usual: no parameters, or a TZID alone.
     let value = nameEnd;
+    let param: Buffer | undefined;
+    let renamed = false;
     if (
       isDate && source[nameEnd] === SEMICOLON && stop - nameEnd > 6 && same(source, nameEnd, TZID)
     ) {
@@ -150,12 +158,20 @@ function writeTime(
         if (source[value] === SEMICOLON || source[value] === 44) break;
         value++;
       }
+      param = change.tzids?.paramOf(source, nameEnd + 6, value);
+      renamed = param !== undefined;
     }
-    if (source[value] === COLON && isPlain(source, value + 1, stop)) {
-      return out.copy(source, line, stop + 2);
+    const floats = isDate && value === nameEnd && change.floating !== undefined;
+    if (source[value] === COLON && !floats && isPlain(source, value + 1, stop)) {
+      if (!renamed) return out.copy(source, line, stop + 2);
+      if (stop - value + nameEnd + 6 - line + param!.length <= LINE_OCTETS) {
+        out.copy(source, line, nameEnd + 6);
+        out.copy(param!, 0, param!.length);
+        return out.copy(source, value, stop + 2);
+      }
     }
   }
-  const changed = renames ? retimed(source, line, stop, change, isDate) : undefined;
+  const changed = isDate ? retimed(source, line, stop, change, isDate) : undefined;
   const text = changed ?? unfold(source, line, stop);
   const wrapped = Buffer.concat([Buffer.from('BEGIN:X\r\n'), text, Buffer.from('\r\nEND:X\r\n')]);
   for (const { name, params, value } of properties(wrapped, 0, wrapped.length)) {

@@ -30,15 +30,22 @@ export class Renderer {
   all(entries: readonly Entry[], level: Level): Piece[] {
     const pieces: Piece[] = [];
     const sources = new Map<Origin, SourceRenderer>();
+    let source: SourceRenderer | undefined;
     for (const entry of entries) {
-      let source = sources.get(entry.origin);
+      if (source?.origin !== entry.origin) source = sources.get(entry.origin);
       if (!source) {
         sources.set(
           entry.origin,
           source = new SourceRenderer(entry.origin, this.#options, level),
         );
       }
-      for (const component of entry.components) pieces.push(source.piece(entry, component));
+      const { components } = entry;
+      if (source.isPlain(entry)) {
+        for (let i = 0; i < components.length; i++) {
+          const component = components[i]!;
+          pieces.push((component.has & REPAIRS) === 0 ? component : source.piece(entry, component));
+        }
+      } else for (const component of components) pieces.push(source.piece(entry, component));
     }
     for (const source of sources.values()) source.seal();
     return pieces;
@@ -46,7 +53,7 @@ export class Renderer {
 }
 
 class SourceRenderer {
-  readonly #origin: Origin;
+  readonly origin: Origin;
   readonly #options: MergeOptions;
   readonly #change: Edit;
   readonly #made: Made;
@@ -58,7 +65,7 @@ class SourceRenderer {
 
   constructor(origin: Origin, options: MergeOptions, level: Level) {
     const { policy, calendar } = origin.source;
-    this.#origin = origin;
+    this.origin = origin;
     this.#options = options;
     this.#level = level;
     const prefix = (policy.emoji === undefined ? '' : `${policy.emoji} `) + (policy.prefix ?? '');
@@ -97,6 +104,14 @@ class SourceRenderer {
       sets.set(key, known = []);
     }
     this.#made = known;
+  }
+
+  /** Does the entry leave as it came, but for what its components lack? */
+  isPlain(entry: Entry): boolean {
+    const { origin } = this;
+    return !this.#touches && this.#change.dropAlarms !== true && origin.floating === undefined &&
+      !origin.names.renames && origin.related.size === 0 && entry.busy === false &&
+      entry.excluded.length === 0 && entry.uid === entry.group.uid;
   }
 
   piece(entry: Entry, component: Component): Piece {

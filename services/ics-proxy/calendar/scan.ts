@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer';
-import { COLON, CONTROL, CR, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts';
+import { COLON, CR, DEL, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts';
 import { type Component, QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
 import { Draft } from './draft.ts';
 import { isMark, LINE_OCTETS, unfold } from './lines.ts';
@@ -65,27 +65,65 @@ export function scan(source: Buffer, options: ScanOptions): Scan | undefined {
   if (length === 0) return scanner.finish();
   if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return undefined;
   if (source[0] === SPACE || source[0] === TAB) return undefined;
-  let at = 0;
-  while (at < length) {
-    const start = at;
-    let physical = at;
-    let folded = false;
-    for (;;) {
-      // The input ends in CR LF: this inner loop, which sees every byte, needs no test of the end.
-      while (CONTROL[source[at]!] === 0) at++;
-      if (source[at] !== CR || source[at + 1] !== LF) return undefined;
-      if (at - physical > LINE_OCTETS || at === start) return undefined;
-      const next = at + 2 < length ? source[at + 2] : 0;
-      if (next !== SPACE && next !== TAB) break;
-      folded = true;
-      at += 2;
-      physical = at;
-    }
-    if (!scanner.line(start, at, folded)) return undefined;
-    at += 2;
-  }
-  return scanner.finish();
+  return readLines(source, length, scanner) ? scanner.finish() : undefined;
 }
+
+/** False when a line was not in order. */
+function readLines(source: Buffer, length: number, scanner: Scanner): boolean {
+  let at = 0;
+  while (at >= 0 && at < length) at = readLine(source, at, length, scanner);
+  return at >= 0;
+}
+
+/**
+ * Reads the logical line at `start`; returns where the next begins, -1 when the lines are not in order.
+ * Its loops see every byte. It is a function of its own so that it is compiled as a whole: loops that
+ * are compiled while they run are left, and entered again, at a high price.
+ */
+function readLine(source: Buffer, start: number, length: number, scanner: Scanner): number {
+  let at = start;
+  let byte = source[at]!;
+  while (NAME[byte] === 1) byte = source[++at]!;
+  const nameEnd = at;
+  let physical = start;
+  let folded = false;
+  for (;;) {
+    // The input ends in CR LF: this loop needs no test of the end.
+    while ((byte >= SPACE && byte !== DEL) || byte === TAB) byte = source[++at]!;
+    if (byte !== CR || source[at + 1] !== LF) return -1;
+    if (at - physical > LINE_OCTETS || at === start) return -1;
+    byte = at + 2 < length ? source[at + 2]! : 0;
+    if (byte !== SPACE && byte !== TAB) break;
+    folded = true;
+    at += 2;
+    physical = at;
+  }
+  // Most lines are of no concern: NAME:VALUE in a component, of a name that is no key.
+  if (source[nameEnd] === COLON && nameEnd > start && scanner.inside) {
+    const size = nameEnd - start;
+    const keys = size < KEYS.length ? KEYS[size]! : 0;
+    if ((keys >>> (source[start]! - 1) & 1) === 0) return at + 2;
+  }
+  return scanner.line(start, nameEnd, at, folded) ? at + 2 : -1;
+}
+
+/** By length of a name, a bit for each first letter (its low five bits less one) of a key. */
+const KEYS = new Int32Array(16);
+for (
+  const name of [
+    'BEGIN',
+    'END',
+    'UID',
+    'DUE',
+    'DTEND',
+    'RRULE',
+    'RDATE',
+    'CLASS',
+    'DTSTART',
+    'DTSTAMP',
+  ]
+    .concat('SEQUENCE', 'DURATION', 'RELATED-TO', 'RECURRENCE-ID')
+) KEYS[name.length]! |= 1 << (name.charCodeAt(0) - 1);
 
 class Scanner {
   readonly #source: Buffer;
@@ -107,6 +145,8 @@ class Scanner {
   #strayReason = '';
   /** Where the component that is being read began, or -1. */
   #start = -1;
+  /** Is a component being read? */
+  inside = false;
   #type = '';
   /** Why it cannot be in the feed, and where; the first reason stays. */
   #bad = '';
@@ -119,11 +159,12 @@ class Scanner {
     this.#draft = new Draft(this.#tzids);
   }
 
-  /** One logical line `[start, end)`, without its line break. False: the lines are not in order. */
-  line(start: number, end: number, folded: boolean): boolean {
+  /**
+   * One logical line `[start, end)`, without its line break; its name ends at `at`. False: the lines
+   * are not in order.
+   */
+  line(start: number, at: number, end: number, folded: boolean): boolean {
     const source = this.#source;
-    let at = start;
-    while (NAME[source[at]!] === 1) at++;
     if (source[at] === COLON && at > start) {
       const first = source[start]! | 32;
       if (at - start === 5 && first === 98 && word(source, start, 5) === 'BEGIN') {
@@ -155,27 +196,20 @@ class Scanner {
     let start = lineStart;
     let end = lineEnd;
     let at = nameEnd;
-    const straighten = () => {
+    const params = this.#params;
+    params.reset();
+    let value = -1;
+    if (at > start && source[at] === SEMICOLON) value = readParams(source, at, end, params);
+    if (folded && (source[at] === CR || value === -2)) {
+      // A fold stands before the value: read the line without its folds.
       source = unfold(source, lineStart, lineEnd);
       start = at = 0;
       end = source.length;
       folded = false;
       while (at < end && NAME[source[at]!] === 1) at++;
-    };
-    if (source[at] === CR && folded) straighten();
-    const params = this.#params;
-    params.reset();
-    let value = -1;
-    if (at > start && at < end) {
-      if (source[at] === COLON) value = at + 1;
-      else if (source[at] === SEMICOLON) {
-        value = readParams(source, at, end, params);
-        if (value === -2) {
-          straighten();
-          params.reset();
-          value = readParams(source, at, end, params);
-        }
-      }
+      params.reset();
+      if (at > 0 && source[at] === SEMICOLON) value = readParams(source, at, end, params);
+      else if (at > 0 && source[at] === COLON) value = at + 1;
     }
     if (value < 0) {
       this.#fault(lineStart, 'A line is not of the form NAME;PARAMETER=value:value');
@@ -236,6 +270,7 @@ class Scanner {
     this.#lose(start, `BEGIN:${type}`);
     this.#endStray(start);
     this.#start = start;
+    this.inside = true;
     this.#type = type;
     this.#nested.length = 0;
     this.#badAt = start;
@@ -282,6 +317,7 @@ class Scanner {
   #complete(end: number, has: number): void {
     const start = this.#start;
     this.#start = -1;
+    this.inside = false;
     const missing = this.#bad === '' ? this.#draft.missing() : '';
     if (missing !== '') this.#condemn(missing, start);
     if (this.#bad !== '') this.#quarantine(start, end, this.#bad, this.#badAt);
@@ -313,6 +349,7 @@ class Scanner {
     if (this.#start < 0) return;
     const start = this.#start;
     this.#start = -1;
+    this.inside = false;
     this.#condemn(`No END:${this.#type} before ${before}`, start);
     this.#quarantine(start, at, this.#bad, this.#badAt);
   }

@@ -5,6 +5,7 @@ import type { Component, ParsedCalendar, ZoneDefinition } from './components.ts'
 import { escapeText, writeLine } from './lines.ts';
 import { fixedObservances, ianaObservances, offsetText as offset } from './vtimezone.ts';
 import { toIana } from './zone-names.ts';
+import { Renames } from './renames.ts';
 import { offsetSeconds, readZone, sameRules, type ZoneRules } from './zone-rules.ts';
 
 /** One VTIMEZONE of the feed. */
@@ -123,9 +124,13 @@ export class ZoneNames {
   readonly #names: (string | null | Map<ZoneDefinition, string>)[] = [];
   /** Does any TZID go out under another name? */
   renames = false;
+  /** Does any TZID mean different zones in different VCALENDARs? */
+  scoped = false;
   /** Is any TZID without a definition that could be found? */
   missing = false;
-  readonly #maps = new Map<string, ReadonlyMap<string, string>>();
+  readonly #maps = new Map<string, Renames>();
+  #lastTzids: readonly number[] | undefined;
+  #lastChanges: Renames | undefined;
 
   constructor(calendar: Pick<ParsedCalendar, 'zones' | 'tzids'>) {
     this.#calendar = calendar;
@@ -173,19 +178,27 @@ export class ZoneNames {
   }
 
   /** Old and new names of what a component uses; undefined when all stay. */
-  changes(component: Component): ReadonlyMap<string, string> | undefined {
+  changes(component: Component): Renames | undefined {
     if (!this.renames || component.tzids.length === 0) return undefined;
+    if (component.tzids === this.#lastTzids && !this.scoped) return this.#lastChanges;
+    this.#lastTzids = component.tzids;
+    return this.#lastChanges = this.#changes(component);
+  }
+
+  #changes(component: Component): Renames | undefined {
     const names = component.tzids.map((index) => this.nameOf(index, component.calendar)!);
     if (names.every((name, i) => name === this.#calendar.tzids[component.tzids[i]!])) {
       return undefined;
     }
     const key = `${component.tzids.join()} ${names.join('\n')}`;
-    let map = this.#maps.get(key);
-    if (!map) {
-      map = new Map(names.map((name, i) => [this.#calendar.tzids[component.tzids[i]!]!, name]));
-      this.#maps.set(key, map);
+    let renames = this.#maps.get(key);
+    if (!renames) {
+      renames = new Renames(
+        names.map((name, i) => [this.#calendar.tzids[component.tzids[i]!]!, name] as const),
+      );
+      this.#maps.set(key, renames);
     }
-    return map;
+    return renames;
   }
 }
 

@@ -61,7 +61,7 @@ export async function readSources(
       bytes = await readFile(path);
     } catch (cause) {
       const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-      throw new AppError('invalid', `Cannot read calendar ${path}: ${reason}`, { cause });
+      throw new AppError('invalid', `Cannot read calendar ${path}: ${reason}`);
     }
     const source = configured.find((s) => s.id === id);
     return {
