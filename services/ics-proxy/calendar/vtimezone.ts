@@ -125,9 +125,9 @@ function observances(all: readonly Transition[]): string[] {
   }
   for (const { from, to, at } of single.values()) {
     const dates = at.sort((a, b) => a - b).map(msToLocal);
-    out.push(
-      ...observance(kindOf(from, to), from, to, dates[0]!, dates.slice(1).map((d) => `RDATE:${d}`)),
-    );
+    // Readers that see an RDATE may not count DTSTART: it is named again.
+    const more = dates.length > 1 ? dates.map((d) => `RDATE:${d}`) : [];
+    out.push(...observance(kindOf(from, to), from, to, dates[0]!, more));
   }
   return out;
 }

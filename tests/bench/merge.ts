@@ -1,0 +1,114 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { Emit } from './run.ts';
+
+/**
+ * Parse and merge. Each side of each case runs in a process of its own under the same conditions
+ * (merge-case.ts) and reports the median of several runs, by wall clock and by the CPU time of its
+ * thread; sides take turns so that a busy machine is as busy for both. Both must have seen the same
+ * events.
+ */
+export async function bench(emit: Emit): Promise<void> {
+  const ours = run('merge', 'us');
+  const ical = run('merge', 'ical.js');
+  const node = run('merge', 'node-ical');
+  same(ours, ical);
+  same(ours, node);
+  const pair = (name: string, mine: Result, peer: string, theirs: Result, key: 'wall' | 'cpu') =>
+    emit({
+      case: `${name} (${key === 'cpu' ? 'CPU of the thread' : 'wall clock'})`,
+      us: rate(mine, key),
+      peer,
+      them: rate(theirs, key),
+      unit: 'MB/s',
+      ratio: rate(mine, key) / rate(theirs, key),
+    });
+  for (const key of ['wall', 'cpu'] as const) {
+    pair('parse and merge, 15 MB, 20,500 events, 5 sources', ours, 'ical.js', ical, key);
+    pair('the same; node-ical parses only', ours, 'node-ical', node, key);
+  }
+  memory(emit, 'peak resident memory, 15 MB', ours, 'ical.js', ical);
+  for (const name of ['busy', 'full-edited'] as const) {
+    const edited = run(name, 'us');
+    const what = name === 'busy' ? 'busy view' : 'full view';
+    for (const key of ['wall', 'cpu'] as const) {
+      const us = rate(edited, key);
+      emit({
+        case: `${what} with prefixes and TZID renames (${key})`,
+        us,
+        peer: null,
+        them: null,
+        unit: 'MB/s',
+        ratio: null,
+      });
+    }
+  }
+  for (const events of [410, 4100, 41_000]) {
+    const grown = run('merge', 'us', events);
+    emit({
+      case: `growth: ${(grown.octets / 1e6).toFixed(1)} MB, CPU for each MB`,
+      us: grown.cpu / (grown.octets / 1e6),
+      peer: null,
+      them: null,
+      unit: 'ms/MB',
+      ratio: null,
+    });
+  }
+  for (const events of [410, 4100]) {
+    const again = run('re-merge', 'us', events);
+    emit({
+      case: `50 changes in one of 5 sources, ${
+        (again.octets / 1e6).toFixed(1)
+      } MB: parse it, merge all`,
+      us: again.cpu,
+      peer: 'from nothing',
+      them: again.fromNothing ?? null,
+      unit: 'ms CPU',
+      ratio: again.fromNothing === undefined ? null : again.fromNothing / again.cpu,
+    });
+  }
+  await Promise.resolve();
+}
+
+interface Result {
+  /** Medians in milliseconds. */
+  wall: number;
+  cpu: number;
+  octets: number;
+  events: string;
+  peak: number;
+  fromNothing?: number;
+}
+
+function run(name: string, side: string, events = 4100): Result {
+  const child = spawnSync(
+    process.execPath,
+    ['--expose-gc', join(import.meta.dirname, 'merge-case.ts'), name, side, String(events)],
+    { encoding: 'utf8', maxBuffer: 1e7, timeout: 900_000 },
+  );
+  if (child.status !== 0) {
+    throw new Error(`Cannot measure ${name} of ${side}: ${child.stderr.slice(-500)}`);
+  }
+  return JSON.parse(child.stdout) as Result;
+}
+
+function rate(result: Result, key: 'wall' | 'cpu'): number {
+  return result.octets / 1000 / result[key];
+}
+
+function same(a: Result, b: Result): void {
+  if (a.events !== b.events) {
+    throw new Error(`Both sides saw other events: ${a.events}, ${b.events}`);
+  }
+}
+
+function memory(emit: Emit, name: string, mine: Result, peer: string, theirs: Result): void {
+  emit({
+    case: name,
+    us: mine.peak / 1e6,
+    peer,
+    them: theirs.peak / 1e6,
+    unit: 'MB',
+    ratio: theirs.peak / mine.peak,
+  });
+}
