@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import type { Emit } from './run.ts';
+import { type Bench, type Measurement, round } from './lib/measure.ts';
+
+type Emit = (row: Omit<Measurement, 'bench'>) => void;
 
 /**
  * Parse and merge. Each side of each case runs in a process of its own under the same conditions
@@ -8,10 +11,19 @@ import type { Emit } from './run.ts';
  * thread; sides take turns so that a busy machine is as busy for both. Both must have seen the same
  * events.
  */
-export async function bench(emit: Emit): Promise<void> {
-  const ours = run('merge', 'us');
-  const ical = run('merge', 'ical.js');
-  const node = run('merge', 'node-ical');
+export const bench: Bench = async (report, note, quick) => {
+  const emit: Emit = (row) =>
+    report({
+      bench: 'merge',
+      ...row,
+      us: round(row.us),
+      them: row.them === null ? null : round(row.them),
+      ratio: row.ratio === null ? null : round(row.ratio),
+    });
+  const size = quick ? 410 : 4100;
+  const ours = run('merge', 'us', size);
+  const ical = run('merge', 'ical.js', size);
+  const node = run('merge', 'node-ical', size);
   same(ours, ical);
   same(ours, node);
   const pair = (name: string, mine: Result, peer: string, theirs: Result, key: 'wall' | 'cpu') =>
@@ -29,7 +41,7 @@ export async function bench(emit: Emit): Promise<void> {
   }
   memory(emit, 'peak resident memory, 15 MB', ours, 'ical.js', ical);
   for (const name of ['busy', 'full-edited'] as const) {
-    const edited = run(name, 'us');
+    const edited = run(name, 'us', size);
     const what = name === 'busy' ? 'busy view' : 'full view';
     for (const key of ['wall', 'cpu'] as const) {
       const us = rate(edited, key);
@@ -43,7 +55,7 @@ export async function bench(emit: Emit): Promise<void> {
       });
     }
   }
-  for (const events of [410, 4100, 41_000]) {
+  for (const events of quick ? [410] : [410, 4100, 41_000]) {
     const grown = run('merge', 'us', events);
     emit({
       case: `growth: ${(grown.octets / 1e6).toFixed(1)} MB, CPU for each MB`,
@@ -54,7 +66,7 @@ export async function bench(emit: Emit): Promise<void> {
       ratio: null,
     });
   }
-  for (const events of [410, 4100]) {
+  for (const events of quick ? [410] : [410, 4100]) {
     const again = run('re-merge', 'us', events);
     emit({
       case: `50 changes in one of 5 sources, ${
@@ -67,8 +79,9 @@ export async function bench(emit: Emit): Promise<void> {
       ratio: again.fromNothing === undefined ? null : again.fromNothing / again.cpu,
     });
   }
+  note(`load of the machine while measuring: ${loadavg()[0]!.toFixed(1)}`);
   await Promise.resolve();
-}
+};
 
 interface Result {
   /** Medians in milliseconds. */
@@ -80,10 +93,10 @@ interface Result {
   fromNothing?: number;
 }
 
-function run(name: string, side: string, events = 4100): Result {
+function run(name: string, side: string, events: number): Result {
   const child = spawnSync(
     process.execPath,
-    ['--expose-gc', join(import.meta.dirname, 'merge-case.ts'), name, side, String(events)],
+    ['--expose-gc', join(import.meta.dirname, 'lib', 'merge-case.ts'), name, side, String(events)],
     { encoding: 'utf8', maxBuffer: 1e7, timeout: 900_000 },
   );
   if (child.status !== 0) {

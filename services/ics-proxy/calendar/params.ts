@@ -43,6 +43,8 @@ export function readParams(bytes: Buffer, at: number, end: number, params: Param
       if (at >= end) return -1;
       if (bytes[at] === CR) return -2;
       if (isTzid) {
+        // One zone a line: two are no more telling than none.
+        if (params.tzidEnd > 0) return -1;
         params.tzidStart = start;
         params.tzidEnd = at;
       }

@@ -1,6 +1,6 @@
-import { parseCalendar } from '../../services/ics-proxy/calendar/components.ts';
-import { merge } from '../../services/ics-proxy/calendar/merge.ts';
-import { HOSTILE } from '../../services/ics-proxy/calendar/testing/hostile.ts';
+import { parseCalendar } from '../../../services/ics-proxy/calendar/components.ts';
+import { merge } from '../../../services/ics-proxy/calendar/merge.ts';
+import { HOSTILE } from '../../../services/ics-proxy/calendar/testing/hostile.ts';
 
 /** One attack: `hostile-case.ts NAME SIZE`; parsed, and merged for both views within 1 MB. */
 const [name, size] = process.argv.slice(2);

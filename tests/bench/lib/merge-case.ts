@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import ICAL from 'ical.js';
 import nodeIcal from 'node-ical';
-import { parseCalendar } from '../../services/ics-proxy/calendar/components.ts';
-import { merge } from '../../services/ics-proxy/calendar/merge.ts';
+import { parseCalendar } from '../../../services/ics-proxy/calendar/components.ts';
+import { merge } from '../../../services/ics-proxy/calendar/merge.ts';
 import { makeCalendar } from './calendars.ts';
 
 /** One case of one side, in a process of its own: `merge-case.ts CASE SIDE EVENTS`; JSON on stdout. */
