@@ -102,10 +102,18 @@ current-context: default
 }
 
 func start(died chan<- string, name string, args ...string) {
-	command := exec.Command("/bin/"+name, args...)
-	command.Stdout, command.Stderr = os.Stderr, os.Stderr
-	must(0, command.Start())
-	go func() { died <- fmt.Sprint(name, ": ", command.Wait()) }()
+	go func() {
+		// The controllers give up on an API server that takes 10 s to come, as it does on a busy machine.
+		for tries := 0; ; tries++ {
+			command := exec.Command("/bin/"+name, args...)
+			command.Stdout, command.Stderr = os.Stderr, os.Stderr
+			if err := command.Run(); tries == 5 {
+				died <- fmt.Sprint(name, ": ", err)
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}()
 }
 
 func main() {
