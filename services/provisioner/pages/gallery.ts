@@ -60,6 +60,7 @@ const space: SpaceModel = {
   drift: [],
   changes,
   vault: 'open',
+  kubectl: true,
   calendar: { wanted: true, url: `https://io.example/proxy/garden.ics?token=${'0'.repeat(64)}` },
 };
 const diff =

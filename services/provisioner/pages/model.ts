@@ -95,6 +95,8 @@ export interface SpaceModel {
   drift: string[] | undefined;
   changes: Change[];
   vault: 'open' | 'sealed' | 'unknown';
+  /** Whether members reach the cluster with kubectl. */
+  kubectl: boolean;
   calendar: { wanted: boolean; url?: string; qr?: string; away?: boolean };
 }
 

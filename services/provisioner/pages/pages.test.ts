@@ -68,6 +68,7 @@ function hostile(): Record<string, unknown> {
       drift: [EVIL],
       changes,
       vault: 'sealed',
+      kubectl: true,
       calendar: { wanted: true, url: EVIL },
     }),
     history: historyPage(evil, EVIL, changes),

@@ -288,6 +288,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       drift: status.drift,
       changes: entries.map(changeOf),
       vault,
+      kubectl: ports.kubeconfig !== undefined,
       calendar: { wanted: record.wants.calendar && ports.feedToken !== undefined },
       ...(status.due ? { due: status.due } : {}),
     };

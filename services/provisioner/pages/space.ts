@@ -56,11 +56,7 @@ export function spacePage(shell: Shell, model: SpaceModel): Html {
           <ul>${model.drift.map((line) => html`<li class="mono">${line}</li>`)}</ul>
         `}
 
-      <h2>${t('space.access')}</h2>
-      <p>${t('space.access.lead')}</p>
-      <p><a class="button second" href="${base}/kubeconfig" download>${t(
-        'space.kubeconfig',
-      )}</a></p>
+      ${model.kubectl ? access(shell, base) : ''}
       ${calendar(shell, model)}
 
       <h2>${t('space.commits')}</h2>
@@ -120,6 +116,14 @@ function notice({ t }: Shell, model: SpaceModel): Html | '' {
         `
         : '';
   }
+}
+
+function access({ t }: Shell, base: string): Html {
+  return html`
+    <h2>${t('space.access')}</h2>
+    <p>${t('space.access.lead')}</p>
+    <p><a class="button second" href="${base}/kubeconfig" download>${t('space.kubeconfig')}</a></p>
+  `;
 }
 
 function calendar({ t }: Shell, model: SpaceModel): Html | '' {

@@ -158,7 +158,7 @@ export const ENGLISH = {
   'admin.plan': 'Size',
   'admin.since': 'Since',
   'admin.none': 'Nothing fits.',
-  'admin.count': '{count} spaces',
+  'admin.count': 'Spaces found: {count}',
   'admin.sweep': 'What the next sweep would do',
   'admin.sweep.none': 'Nothing is due.',
   'admin.breaker.closed': 'The breaker is closed: lapsed memberships take their course.',
