@@ -90,7 +90,12 @@ async function follow(start: URL, ask: Ask, reach: Reach, signal: AbortSignal): 
   let credentials = start.origin === reach.credentialsFor ? reach.credentials : undefined;
   let challenges = 0;
   for (let redirects = 0;;) {
-    const answer = await send(url, ask, reach, credentials, signal);
+    const answer = await send(url, ask, reach, credentials, signal).catch((error: unknown) => {
+      // Where the config points is for a human to mend; where a redirect points may be a hotel's
+      // login page of tonight, so it is tried again like any other outage.
+      if (redirects > 0 && error instanceof Fault && error.stalled) throw new Fault(error.message);
+      throw error;
+    });
     const status = answer.statusCode ?? 0;
     if (status === 401 && credentials && challenges++ < 2) {
       const again = credentials.challenged(answer.headers['www-authenticate']);
@@ -104,9 +109,7 @@ async function follow(start: URL, ask: Ask, reach: Reach, signal: AbortSignal): 
       const next = target(location, url);
       if (next.origin !== url.origin && credentials) {
         if (url.protocol === 'https:' && next.protocol === 'http:') {
-          throw new Fault('redirect from https to http while credentials are set', {
-            stalled: true,
-          });
+          throw new Fault('redirect from https to http while credentials are set');
         }
         credentials = undefined; // for good: a redirect back does not earn them again
       }
@@ -137,10 +140,10 @@ function target(location: string | undefined, from: URL): URL {
   }
   const next = new URL(location, from);
   if (next.protocol !== 'https:' && next.protocol !== 'http:') {
-    throw new Fault('redirect to something that is not http', { stalled: true });
+    throw new Fault('redirect to something that is not http');
   }
   if (next.username || next.password) {
-    throw new Fault('redirect carries credentials in its URL', { stalled: true });
+    throw new Fault('redirect carries credentials in its URL');
   }
   return next;
 }
