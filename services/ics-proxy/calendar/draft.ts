@@ -151,9 +151,9 @@ export class Draft {
 
   #identity(source: Buffer, value: number, end: number, folded: boolean): string {
     if (this.#seen & Seen.UID) return 'UID occurs twice';
+    this.#seen |= Seen.UID;
     while (value < end && source[value] === SPACE) value++;
     if (value === end) return '';
-    this.#seen |= Seen.UID;
     this.#uid = text(source, value, end, folded, Infinity);
     return '';
   }

@@ -37,6 +37,8 @@ export interface Piece {
   stampEnd: number;
   /** See `Component.hash`. */
   hash: number;
+  /** Dates were left out because they are none: their TZIDs may be used no more. */
+  partial?: boolean;
 }
 
 /** Stands in for a missing DTSTAMP: never changes, so that a feed does not either. */

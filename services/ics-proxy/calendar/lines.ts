@@ -49,6 +49,11 @@ export function normalise(
       mends.controls++;
       text = text.subarray(0, controls);
     }
+    const delimiter = trimDelimiter(text);
+    if (delimiter && rawEnd - rawStart !== delimiter.length + 2) {
+      good = false;
+      text = delimiter;
+    }
     const utf8 = isUtf8(text);
     if (good && utf8) out.copy(source, rawStart, rawEnd);
     else {
@@ -131,7 +136,7 @@ function startsAnew(
   logical: Writer,
 ): boolean {
   if (start === end) return false;
-  if (indent > 0 ? blanks > indent : !isDelimiter(logical)) return false;
+  if ((indent === 0 || blanks > indent) && !isDelimiter(logical)) return false;
   let at = start;
   while (at < end && NAME[source[at]!]) at++;
   return at > start && at < end && (source[at] === COLON || source[at] === SEMICOLON);
@@ -142,6 +147,15 @@ function isDelimiter(logical: Writer): boolean {
   const text = logical.view();
   if (text.length > LINE_OCTETS) return false;
   return /^(?:begin|end):[a-z0-9-]+ *$/i.test(text.toString('latin1'));
+}
+
+/** `BEGIN: VEVENT ` without its blanks; undefined when it is another line. */
+function trimDelimiter(text: Buffer): Buffer | undefined {
+  const first = text[0]! | 32;
+  if (text.length > LINE_OCTETS + 64 || (first !== 98 && first !== 101)) return undefined;
+  const [, name, type] =
+    /^(begin|end)[ \t]*:[ \t]*([a-z0-9-]+)[ \t]*$/i.exec(text.toString('latin1')) ?? [];
+  return name === undefined || type === undefined ? undefined : Buffer.from(`${name}:${type}`);
 }
 
 function isBlank(byte: number): boolean {

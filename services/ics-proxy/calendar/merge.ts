@@ -280,11 +280,11 @@ function usedZones(entries: readonly Entry[], pieces: readonly Piece[]): Set<str
   let lastNames: ZoneNames | undefined;
   let lastTzids: readonly number[] | undefined;
   for (let i = 0; i < entries.length; i++) {
-    const { origin, components, busy } = entries[i]!;
+    const { origin, components } = entries[i]!;
     for (let k = 0; k < components.length; k++) {
       const { tzids, calendar, has } = components[k]!;
       const piece = pieces[at++]!;
-      if (busy !== false && (has & Has.ODD_TZID) !== 0) {
+      if (piece !== components[k] && ((has & Has.ODD_TZID) !== 0 || piece.partial)) {
         for (const { params } of properties(piece.source, piece.start, piece.end)) {
           const tzid = params.get('TZID');
           if (tzid !== undefined) used.add(tzid);

@@ -63,6 +63,7 @@ export function redact(
   let stampStart = 0;
   let stampEnd = 0;
   let transparent = false;
+  let partial = false;
   let depth = -1;
   if (type === 'VEVENT' && uid.length < 64) {
     out.ascii(`BEGIN:VEVENT\r\nUID:`);
@@ -97,7 +98,9 @@ export function redact(
       writeWord(out, source, line, nameEnd, stop, CLASSES);
     } else if (length !== 8 || type === 'VFREEBUSY' || !same(source, line, FREEBUSY)) {
       const isDate = isTimeName(source, line, length);
+      const written = out.length;
       writeTime(out, source, line, nameEnd, stop, change, isDate);
+      if (isDate && out.length === written) partial = true;
     }
   }
   if (stampEnd === 0) writeLine(out, NO_DTSTAMP);
@@ -106,7 +109,7 @@ export function redact(
   for (const added of change.add ?? []) writeLine(out, added);
   if (type === 'VEVENT') out.ascii('END:VEVENT\r\n');
   else writeLine(out, `END:${type}`);
-  return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0 };
+  return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0, partial };
 }
 
 function isAllowed(source: Buffer, start: number, length: number): boolean {

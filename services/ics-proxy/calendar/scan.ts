@@ -168,11 +168,13 @@ class Scanner {
     if (source[at] === COLON && at > start) {
       const first = source[start]! | 32;
       if (at - start === 5 && first === 98 && word(source, start, 5) === 'BEGIN') {
-        if (folded && !this.#options.normalised) return false;
-        this.#begin(start, this.#word(at + 1, end, folded));
+        const type = this.#word(at + 1, end, folded);
+        if (type === '' && !this.#options.normalised) return false;
+        this.#begin(start, type);
       } else if (at - start === 3 && first === 101 && word(source, start, 3) === 'END') {
-        if (folded && !this.#options.normalised) return false;
-        this.#end(start, end + 2, this.#word(at + 1, end, folded));
+        const type = this.#word(at + 1, end, folded);
+        if (type === '' && !this.#options.normalised) return false;
+        this.#end(start, end + 2, type);
       } else if (this.#start < 0) {
         this.#outside(source, start, start, at, at + 1, end, folded);
       } else if (this.#nested.length === 0 && this.#bad === '') {
@@ -211,7 +213,11 @@ class Scanner {
       if (at > 0 && source[at] === SEMICOLON) value = readParams(source, at, end, params);
       else if (at > 0 && source[at] === COLON) value = at + 1;
     }
-    if (value < 0) {
+    const name = at - start === 5 || at - start === 3 ? word(source, start, at - start) : '';
+    if (name === 'BEGIN' || name === 'END') {
+      if (!this.#options.normalised) return false;
+      this.#fault(lineStart, `A ${name} has parameters, or is folded`);
+    } else if (value < 0) {
       this.#fault(lineStart, 'A line is not of the form NAME;PARAMETER=value:value');
     } else if (this.#start < 0) {
       this.#outside(source, lineStart, start, at, value, end, folded);
@@ -239,16 +245,11 @@ class Scanner {
     return true;
   }
 
-  /** The name behind BEGIN: or END:, upper case; `''` when it is none. */
+  /** The name behind BEGIN: or END:, upper case; `''` when it is none, or not without blanks or folds. */
   #word(start: number, end: number, folded: boolean): string {
-    const source = folded ? unfold(this.#source, start, end) : this.#source;
-    let from = folded ? 0 : start;
-    let to = folded ? source.length : end;
-    while (from < to && source[from] === SPACE) from++;
-    while (to > from && source[to - 1] === SPACE) to--;
-    if (to - from > 64) return '';
-    for (let i = from; i < to; i++) if (NAME[source[i]!] === 0) return '';
-    return word(source, from, to - from);
+    if (folded || end - start > 64) return '';
+    for (let i = start; i < end; i++) if (NAME[this.#source[i]!] === 0) return '';
+    return end === start ? '' : word(this.#source, start, end - start);
   }
 
   #begin(start: number, type: string): void {
