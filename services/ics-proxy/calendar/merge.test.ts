@@ -70,3 +70,11 @@ test('an empty feed still holds one component', () => {
   expect(result.components).toBe(0);
   expect(text(result)).toContain('BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\n');
 });
+
+test('a group stands where what is left of it begins', () => {
+  const lost = event('x', 'DTSTART;TZID=Nowhere:20200101T100000');
+  const left = event('x', 'DTSTART:20270101T100000Z', 'RECURRENCE-ID:20270101T090000Z');
+  const once = feed({ a: calendar(lost, left, event('y', 'DTSTART:20260101T100000Z')) });
+  expect(text(feed({ b: text(once) }))).toBe(text(once));
+  expect(text(once).indexOf('UID:y')).toBeLessThan(text(once).indexOf('UID:x'));
+});

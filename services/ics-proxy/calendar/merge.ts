@@ -211,7 +211,7 @@ function quarantineTimeless(into: Entry[], from: number, origin: Origin, reporte
       });
       return false;
     });
-    if (components.length > 0) kept.push({ ...entry, components });
+    if (components.length > 0) kept.push({ ...entry, key: components[0]!.startKey, components });
   }
   for (const entry of kept) into.push(entry);
 }

@@ -81,7 +81,15 @@ export function select(
   for (const component of excluded) {
     reporter.dropped(id, group.uid, component.recurrenceId, 'is excluded from its series');
   }
-  return { key: group.key, uid: group.uid, origin, group, components, excluded, busy };
+  return {
+    key: components[0]!.startKey,
+    uid: group.uid,
+    origin,
+    group,
+    components,
+    excluded,
+    busy,
+  };
 }
 
 function matches(facts: Facts, matcher: Matcher, how: 'every' | 'some'): boolean {

@@ -37,7 +37,7 @@ function withIcal(): string {
   const zones = new Set<string>();
   for (const bytes of sources) {
     const parsed = new ICAL.Component(ICAL.parse(bytes.toString()));
-    for (const component of parsed.getAllSubcomponents()) {
+    for (const component of [...parsed.getAllSubcomponents()]) {
       if (component.name === 'vtimezone') {
         const tzid = String(component.getFirstPropertyValue('tzid'));
         if (zones.has(tzid)) continue;
