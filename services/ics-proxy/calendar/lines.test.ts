@@ -41,6 +41,7 @@ describe('lines that are not as they should be are read all the same', () => {
       'blanks around BEGIN and END',
       plain.replaceAll('BEGIN:VEVENT', 'BEGIN: VEVENT ').replace('END:VEVENT', 'END:VEVENT\t'),
     ],
+    ['a folded name', plain.replace('DTSTART', 'DTST\r\n ART')],
     ['a folded BEGIN', plain.replace('BEGIN:VEVENT', 'BEGIN:VEV\r\n ENT')],
   ])('%s', (_, raw) => {
     expect(out(raw).text).toContain(expected);

@@ -54,6 +54,7 @@ export function normalise(
       good = false;
       text = delimiter;
     }
+    if (good && rawEnd - rawStart > text.length + 2) good = !isNameFolded(source, rawStart);
     const utf8 = isUtf8(text);
     if (good && utf8) out.copy(source, rawStart, rawEnd);
     else {
@@ -147,6 +148,12 @@ function isDelimiter(logical: Writer): boolean {
   const text = logical.view();
   if (text.length > LINE_OCTETS) return false;
   return /^(?:begin|end):[a-z0-9-]+ *$/i.test(text.toString('latin1'));
+}
+
+/** Names must stand in one piece, so that later steps know a property by its line's first bytes. */
+function isNameFolded(source: Buffer, at: number): boolean {
+  while (NAME[source[at]!] === 1) at++;
+  return source[at] === CR;
 }
 
 /** `BEGIN: VEVENT ` without its blanks; undefined when it is another line. */

@@ -202,16 +202,16 @@ class Scanner {
     params.reset();
     let value = -1;
     if (at > start && source[at] === SEMICOLON) value = readParams(source, at, end, params);
-    if (folded && (source[at] === CR || value === -2)) {
-      // A fold stands before the value: read the line without its folds.
+    if (folded && source[at] === CR && !this.#options.normalised) return false;
+    if (value === -2) {
+      // A fold stands among the parameters: read the line without its folds.
       source = unfold(source, lineStart, lineEnd);
       start = at = 0;
       end = source.length;
       folded = false;
       while (at < end && NAME[source[at]!] === 1) at++;
       params.reset();
-      if (at > 0 && source[at] === SEMICOLON) value = readParams(source, at, end, params);
-      else if (at > 0 && source[at] === COLON) value = at + 1;
+      value = readParams(source, at, end, params);
     }
     const name = at - start === 5 || at - start === 3 ? word(source, start, at - start) : '';
     if (name === 'BEGIN' || name === 'END') {
