@@ -17,7 +17,8 @@ export interface Mends {
 /**
  * Any bytes in, physical lines of RFC 5545 out: CRLF, at most 75 octets, folds between characters,
  * UTF-8, no control characters, no blank lines, no byte order mark. Lines that were in order keep
- * their own folds. A line that is indented (rather than folded) loses its indent.
+ * their own folds. A line that is indented (rather than folded) loses its indent; BEGIN, END and the
+ * component's name come out in capitals.
  * `marks`: offsets in the output, ascending; `lineOf` receives the input's line number of each.
  */
 export function normalise(
@@ -50,7 +51,7 @@ export function normalise(
       text = text.subarray(0, controls);
     }
     const delimiter = trimDelimiter(text);
-    if (delimiter && rawEnd - rawStart !== delimiter.length + 2) {
+    if (delimiter && !delimiter.equals(source.subarray(rawStart, rawEnd - 2))) {
       good = false;
       text = delimiter;
     }
@@ -162,7 +163,9 @@ function trimDelimiter(text: Buffer): Buffer | undefined {
   if (text.length > LINE_OCTETS + 64 || (first !== 98 && first !== 101)) return undefined;
   const [, name, type] =
     /^(begin|end)[ \t]*:[ \t]*([a-z0-9-]+)[ \t]*$/i.exec(text.toString('latin1')) ?? [];
-  return name === undefined || type === undefined ? undefined : Buffer.from(`${name}:${type}`);
+  return name === undefined || type === undefined
+    ? undefined
+    : Buffer.from(`${name}:${type}`.toUpperCase());
 }
 
 function isBlank(byte: number): boolean {

@@ -169,11 +169,15 @@ class Scanner {
       const first = source[start]! | 32;
       if (at - start === 5 && first === 98 && word(source, start, 5) === 'BEGIN') {
         const type = this.#word(at + 1, end, folded);
-        if (type === '' && !this.#options.normalised) return false;
+        if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) {
+          return false;
+        }
         this.#begin(start, type);
       } else if (at - start === 3 && first === 101 && word(source, start, 3) === 'END') {
         const type = this.#word(at + 1, end, folded);
-        if (type === '' && !this.#options.normalised) return false;
+        if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) {
+          return false;
+        }
         this.#end(start, end + 2, type);
       } else if (this.#start < 0) {
         this.#outside(source, start, start, at, at + 1, end, folded);
@@ -428,6 +432,12 @@ function word(source: Buffer, start: number, length: number): string {
     lastWord = source.toString('latin1', start, start + length).toUpperCase();
   }
   return lastWord;
+}
+
+/** Some readers take a feed apart by `BEGIN:` and `END:` in capitals: lines.ts writes them so. */
+function hasLower(source: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (source[i]! >= 97 && source[i]! <= 122) return true;
+  return false;
 }
 
 function fits(source: Buffer, start: number, upper: string): boolean {
