@@ -51,8 +51,10 @@ export const isoTools = systemPeer({
 export const qemu = systemPeer({
   name: 'qemu',
   had: 'Debian packages',
-  command: 'apt-get install qemu-system-x86 ovmf',
-  find: () => findProgram('qemu-system-x86_64') && existsSync('/usr/share/OVMF/OVMF_CODE_4M.fd'),
+  command: 'apt-get install qemu-system-x86 ovmf fdisk',
+  find: () =>
+    findProgram('qemu-system-x86_64') && findProgram('sfdisk') &&
+    existsSync('/usr/share/OVMF/OVMF_CODE_4M.fd'),
 });
 
 const images = '/usr/lib/debian-installer/images';
