@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['tests/**/*.e2e.test.ts'],
+          include: ['{services,tests}/**/*.e2e.test.ts'],
           setupFiles: ['tests/peers/setup.ts'],
           globalSetup: ['tests/peers/global-setup.ts'],
           testTimeout: 600_000,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../peers/kubernetes.ts';
 import { needs } from '../peers/lib/needs.ts';
-import { type Attempt, attempts, reason, TENANT, tryIt } from './lockdown/attempt.ts';
-import { escapes } from './lockdown/escapes.ts';
-import { members } from './lockdown/members.ts';
+import { type Attempt, attempts, reason, TENANT, tryIt } from '../infra/lockdown/attempt.ts';
+import { escapes } from '../infra/lockdown/escapes.ts';
+import { members } from '../infra/lockdown/members.ts';
 import {
   applyAsFlux,
   lock,
@@ -11,7 +11,7 @@ import {
   tenantManifests,
   tenantRecord,
   twoTenants,
-} from './lockdown/world.ts';
+} from '../infra/lockdown/world.ts';
 
 const describeAttempt = ({ escape, lane, verb, object }: Attempt) =>
   `${escape.id} ${lane}: ${verb} ${object.kind} ${
