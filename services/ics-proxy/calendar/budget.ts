@@ -1,4 +1,5 @@
 import { factsOf } from './facts.ts';
+import type { Piece } from './edit.ts';
 import type { Entry } from './merge.ts';
 import type { Level, Renderer } from './render.ts';
 
@@ -7,6 +8,8 @@ export interface Sacrifice {
   level: Level;
   /** What was taken, in the order it was taken. */
   steps: { what: string; count: number }[];
+  /** The entries' bytes, when nothing had to be taken. */
+  pieces?: Piece[];
 }
 
 /** Room kept for the notice that tells what is missing. */
@@ -28,14 +31,16 @@ export function sacrifice(
   budget: number,
   now: number,
 ): Sacrifice {
-  let sizes = measure(entries, renderer, 0);
-  let total = sum(sizes);
   const steps: Sacrifice['steps'] = [];
-  if (total <= budget) return { entries: [...entries], level: 0, steps };
+  const pieces = renderer.all(entries, 0);
+  let total = 0;
+  for (let i = 0; i < pieces.length; i++) total += pieces[i]!.end - pieces[i]!.start;
+  if (total <= budget) return { entries: [...entries], level: 0, steps, pieces };
+  let sizes = measure(entries, pieces);
   const room = budget - NOTICE;
   let level: Level = 0;
   for (const next of LEVELS) {
-    const smaller = measure(entries, renderer, next.level);
+    const smaller = measure(entries, renderer.all(entries, next.level));
     const count = smaller.filter((size, i) => size < sizes[i]!).length;
     level = next.level;
     if (count > 0) steps.push({ what: next.what, count });
@@ -98,8 +103,7 @@ function orders(
   ];
 }
 
-function measure(entries: readonly Entry[], renderer: Renderer, level: Level): number[] {
-  const pieces = renderer.all(entries, level);
+function measure(entries: readonly Entry[], pieces: readonly Piece[]): number[] {
   let at = 0;
   return entries.map((entry) => {
     let size = 0;

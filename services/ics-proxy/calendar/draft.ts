@@ -34,6 +34,8 @@ export class Draft {
   #sequence = 0;
   #zones: number[] | undefined;
   #zone = -1;
+  /** Rules that have been found well-formed. */
+  readonly #rules = new Set<string>();
   /** One-TZID lists, shared by all components that use just that one. */
   readonly #lists: (readonly number[])[] = [];
 
@@ -103,7 +105,12 @@ export class Draft {
         if (first === 114) {
           if (same(source, start, RRULE)) {
             this.#has |= Has.RULE;
-            return isRule(text(source, value, end, folded, 10_000)) ? '' : 'RRULE is malformed';
+            const rule = text(source, value, end, folded, 10_000);
+            // Calendars repeat few rules many times.
+            if (this.#rules.has(rule)) return '';
+            if (!isRule(rule)) return 'RRULE is malformed';
+            if (this.#rules.size < 1000) this.#rules.add(rule);
+            return '';
           }
           if (same(source, start, RDATE)) this.#has |= Has.RDATE;
         } else if (first === 99 && same(source, start, CLASS)) {
@@ -127,8 +134,10 @@ export class Draft {
         break;
       case 8:
         if (first === 115 && same(source, start, SEQUENCE)) {
-          const number = Number(text(source, value, end, folded, 32));
-          this.#sequence = Number.isSafeInteger(number) ? number : 0;
+          const number = end - value === 1 ? source[value]! - 48 : Number(
+            text(source, value, end, folded, 32),
+          );
+          this.#sequence = Number.isSafeInteger(number) && number >= 0 ? number : 0;
         } else if (first === 100 && same(source, start, DURATION)) {
           return isDuration(text(source, value, end, folded, 65)) ? '' : 'DURATION is malformed';
         }
@@ -233,5 +242,14 @@ function text(source: Buffer, start: number, end: number, folded: boolean, limit
   const straight = folded ? unfold(source, start, end) : source;
   const from = folded ? 0 : start;
   const to = Math.min(folded ? straight.length : end, from + limit);
-  return straight.toString('utf8', from, to);
+  return utf8(straight, from, to);
+}
+
+/** Every runtime's Buffer has it; it is `toString` without the reading of its arguments. */
+interface Slicing {
+  utf8Slice?(start: number, end: number): string;
+}
+
+function utf8(source: Buffer & Slicing, start: number, end: number): string {
+  return source.utf8Slice ? source.utf8Slice(start, end) : source.toString('utf8', start, end);
 }

@@ -62,7 +62,11 @@ function groupOf(components: readonly Component[], collides?: string): Group {
   return { uid: first.uid, components, key: first.startKey, collides };
 }
 
-export function sortGroups(groups: { key: number; uid: string }[]): void {
+/** By start, then UID: the order of a feed. */
+export function sortGroups<G extends { key: number; uid: string }>(groups: G[]): void {
+  let sorted = true;
+  for (let i = 1; i < groups.length && sorted; i++) sorted = groups[i - 1]!.key < groups[i]!.key;
+  if (sorted) return;
   groups.sort((a, b) => a.key - b.key || (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0));
 }
 

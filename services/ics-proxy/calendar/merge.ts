@@ -108,6 +108,7 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
   const stale = options.staleNotice ? staleNotice(ordered, options) : undefined;
   if (stale) collectNotice(stale);
   let kept = resolveUids(entries, reporter);
+  sortGroups(kept);
   const render = new Renderer(options);
   const budget = options.budgetBytes ?? DEFAULT_BUDGET;
   const cut = sacrifice(kept, render, budget - frameSize(zones, options), options.now);
@@ -116,9 +117,9 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
     entries.length = 0;
     collectNotice(budgetNotice(cut.steps, options));
     kept = resolveUids([...cut.entries, ...entries], reporter);
+    sortGroups(kept);
   }
-  sortGroups(kept);
-  const pieces = render.all(kept, cut.level);
+  const pieces = cut.pieces ?? render.all(kept, cut.level);
   let origins: Map<string, string> | undefined;
   return {
     ...assemble(pieces, zones, usedZones(kept, pieces), options),
@@ -155,9 +156,13 @@ function collect(
     related: new Map(),
     notice,
   };
+  const view: ViewPolicy = notice
+    ? {}
+    : { ...options.policy, window: options.window ?? options.policy?.window };
   const by = {
     policy: source.policy,
-    view: notice ? {} : { ...options.policy, window: options.window ?? options.policy?.window },
+    view,
+    filters: [source.policy, view].some((p) => p.include ?? p.exclude ?? p.window),
     busyView: options.view === 'busy' && !notice,
     now: options.now,
   };

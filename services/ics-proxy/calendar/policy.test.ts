@@ -73,6 +73,15 @@ describe('what a source adds', () => {
       .toContain('DTSTART;TZID=Asia/Tokyo:20261124T190000\r\n');
   });
 
+  test('an event in a zone keeps it, a stray floating date too, when a zone is assumed', () => {
+    const raw = calendar(
+      event('a', 'DTSTART;TZID=Europe/Berlin:20261124T190000', 'EXDATE:20261125T190000'),
+    );
+    const result = feed({ s: raw }, {}, { ...shown, assumeTimezone: 'Asia/Tokyo', prefix: 'x ' });
+    expect(text(result)).toContain('EXDATE:20261125T190000\r\n');
+    expect(faultsOf(result.bytes)).toEqual([]);
+  });
+
   test('the schema refuses what could break a line or names nothing', () => {
     for (
       const bad of [{ prefix: 'a\r\nb' }, { color: '#ff0000' }, { assumeTimezone: 'Mars/Base' }]

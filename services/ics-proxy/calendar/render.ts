@@ -130,10 +130,11 @@ class SourceRenderer {
     const out = this.#out ??= new Writer(65_536);
     const add = excluded ? entry.excluded.map((gone) => exdate(gone, origin)) : undefined;
     const change = this.#change;
+    const floating = (component.has & Has.FLOATING) !== 0 ? change.floating : undefined;
     const piece = busy
       ? redact(out, component.source, component, outgoingUid(entry, this.#options), {
         tzids,
-        floating: change.floating,
+        floating,
         add,
         color: change.color,
       })
@@ -148,7 +149,7 @@ class SourceRenderer {
           : add ?? change.add,
         dropAlarms: change.dropAlarms,
         tzids,
-        floating: change.floating,
+        floating,
         related: related ? origin.related : undefined,
         sacrifice: change.sacrifice,
       });
@@ -161,7 +162,7 @@ class SourceRenderer {
     const { has } = component;
     return (this.#touches && TITLED.has(component.type)) || (has & REPAIRS) !== 0 ||
       (this.#change.dropAlarms === true && (has & Has.ALARM) !== 0) ||
-      (this.#change.floating !== undefined && (has & (Has.FLOATING | Has.RDATE)) !== 0) ||
+      (this.#change.floating !== undefined && (has & Has.FLOATING) !== 0) ||
       this.#level > 1;
   }
 

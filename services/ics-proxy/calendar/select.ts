@@ -1,4 +1,4 @@
-import type { Component } from './components.ts';
+import { type Component, Has } from './components.ts';
 import { type Facts, factsOf, isPrivate } from './facts.ts';
 import type { Entry, Origin } from './merge.ts';
 import type { Group } from './groups.ts';
@@ -14,6 +14,8 @@ export interface Selection {
   busyView: boolean;
   /** Epoch milliseconds. */
   now: number;
+  /** Is there any filter or window at all? */
+  filters: boolean;
 }
 
 const NONE: readonly Component[] = [];
@@ -26,6 +28,10 @@ export function select(
   reporter: Reporter,
 ): Entry | undefined {
   const { policy, view } = by;
+  if (!by.filters && !by.busyView && (policy.private === 'show' || !hasClass(group))) {
+    const { key, uid, components } = group;
+    return { key, uid, origin, group, components, excluded: NONE, busy: false };
+  }
   const { id, calendar } = origin.source;
   const facts = (component: Component) => factsOf(calendar, component);
   const gone = (reason: string) => {
@@ -90,6 +96,13 @@ export function select(
     excluded,
     busy,
   };
+}
+
+function hasClass({ components }: Group): boolean {
+  for (let i = 0; i < components.length; i++) {
+    if ((components[i]!.has & Has.CLASS) !== 0) return true;
+  }
+  return false;
 }
 
 function matches(facts: Facts, matcher: Matcher, how: 'every' | 'some'): boolean {
