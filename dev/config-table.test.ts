@@ -45,3 +45,19 @@ test('the table replaces the one before and nothing else', () => {
   expect(withTable(once, tableOf(rowsOf(schema)))).toBe(once);
   expect(() => withTable('# no place', '')).toThrow('Cannot place the table');
 });
+
+test('of several kinds it says which key belongs to which, and which kind requires it', () => {
+  const kinds = z.strictObject({
+    store: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('disk'), path: z.string(), token: z.string().optional() }),
+      z.strictObject({ kind: z.literal('far'), url: z.string(), token: z.string() }),
+    ]),
+  });
+  const rows = new Map(rowsOf(kinds).map((row) => [row.key, row]));
+  expect(rows.get('store.kind')!.type).toBe('`disk` or `far`');
+  expect(rows.get('store.path')!.text).toBe('(of `disk`)');
+  expect(rows.get('store.token')).toMatchObject({
+    fallback: 'optional',
+    text: '(required by `far`)',
+  });
+});

@@ -58,19 +58,45 @@ function walk(schema: Schema, key: string, required: boolean, rows: Row[]): void
       text: schema.description ?? '',
     });
   }
+  const kinds = branches.filter((branch) => kindOf(branch)).length;
   const seen = new Set<string>();
   for (const branch of branches) {
     for (const [name, child] of Object.entries(branch.properties ?? {})) {
       const path = key ? `${key}.${name}` : name;
       if (seen.has(path)) continue;
       seen.add(path);
-      walk(child, path, branch.required?.includes(name) ?? false, rows);
+      if (kinds < 2) {
+        walk(child, path, branch.required?.includes(name) ?? false, rows);
+        continue;
+      }
+      // One of several kinds of thing: a key may be of some only, or be required by some only.
+      const holders = branches.filter((each) => each.properties?.[name]);
+      const needing = holders.filter((each) => each.required?.includes(name));
+      if (name === 'kind') {
+        walk({ anyOf: holders.map((each) => each.properties!.kind!) }, path, true, rows);
+        continue;
+      }
+      const at = rows.length;
+      walk(child, path, needing.length === holders.length, rows);
+      const names = (list: Schema[]) => list.map((each) => `\`${kindOf(each)}\``).join(', ');
+      const notes = [
+        holders.length < kinds ? `of ${names(holders)}` : '',
+        needing.length > 0 && needing.length < holders.length
+          ? `required by ${names(needing)}`
+          : '',
+      ].filter(Boolean).join('; ');
+      const row = rows[at]!;
+      if (notes) row.text = `${row.text}${row.text ? ' ' : ''}(${notes})`;
     }
     if (typeof branch.additionalProperties === 'object') {
       nested(branch.additionalProperties, `${key}.*`, rows);
     }
     if (branch.items) nested(branch.items, `${key}[]`, rows);
   }
+}
+
+function kindOf(schema: Schema): unknown {
+  return schema.properties?.kind?.const;
 }
 
 /** The inside of a map or list is worth rows only when it has keys itself. */

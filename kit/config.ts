@@ -28,9 +28,9 @@ export function secretFile() {
 /** Where a service listens. Loopback unless the config says otherwise. */
 export function listen(defaultPort: number) {
   return z.strictObject({
-    host: z.string().min(1).default('127.0.0.1'),
-    port: z.number().int().min(0).max(65535).default(defaultPort),
-  }).prefault({});
+    host: z.string().min(1).default('127.0.0.1').describe('0.0.0.0 in a container'),
+    port: z.number().int().min(0).max(65535).default(defaultPort).describe('0 takes a free one'),
+  }).prefault({}).describe('Where the service listens');
 }
 
 export interface LoadOptions {

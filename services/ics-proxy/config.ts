@@ -23,10 +23,9 @@ export function isZone(name: string): boolean {
 
 const source = z.strictObject({
   ...sourceFields,
-  /** Wanted time between two fetches. */
   refresh: duration().refine((ms) => ms >= 5000 && ms <= 7 * 86_400_000, {
     message: 'must be between 5s and 7d',
-  }).default(15 * 60_000),
+  }).default(15 * 60_000).describe('Wanted time between two fetches.'),
   ...sourcePolicySchema.shape,
 }).superRefine(checkSource);
 
@@ -34,41 +33,47 @@ const feed = z.strictObject({
   name: z.string().min(1).max(200),
   description: z.string().max(2000).optional(),
   sources: z.array(source).min(1).max(200),
-  /** The zone the agenda shows first, until the reader chooses another. */
-  zone: z.string().refine(isZone, 'must be a time zone such as Europe/Berlin').default('UTC'),
-  /** Whether bodies may be compressed; some readers of Outlook's cannot take it. */
-  compress: z.boolean().default(true),
-  /** Largest rendered size in bytes; Google drops what is past about 1 MB. */
-  budgetBytes: z.number().int().min(10_000).max(256 * 1024 * 1024).default(1_000_000),
-  /** What is served of the past and the future; all of it when absent. */
-  window: viewPolicySchema.shape.window,
-  /** Filters of one view, on top of its sources' own. */
+  zone: z.string().refine(isZone, 'must be a time zone such as Europe/Berlin').default('UTC')
+    .describe('The zone the agenda shows first, until the reader chooses another.'),
+  compress: z.boolean().default(true).describe(
+    "Whether bodies may be compressed; some readers of Outlook's cannot take it.",
+  ),
+  budgetBytes: z.number().int().min(10_000).max(256 * 1024 * 1024).default(1_000_000).describe(
+    'Largest rendered size in bytes; Google drops what is past about 1 MB.',
+  ),
+  window: viewPolicySchema.shape.window.describe(
+    'What is served of the past and the future; all of it when absent.',
+  ),
   views: z.strictObject({
     full: viewPolicySchema.optional(),
     busy: viewPolicySchema.optional(),
-  }).default({}),
-  /** A CSS colour name, for readers that colour whole calendars. */
-  color: sourcePolicySchema.shape.color,
-  /** A source not refreshed for so long counts as stale. */
-  staleAfter: duration().default(86_400_000),
-  /** Whether the feed itself tells its readers, by an event, that a source is stale. */
-  staleNotice: z.boolean().default(false),
+  }).default({}).describe("Filters of one view, on top of its sources' own."),
+  color: sourcePolicySchema.shape.color.describe(
+    'A CSS colour name, for readers that colour whole calendars.',
+  ),
+  staleAfter: duration().default(86_400_000).describe(
+    'A source not refreshed for so long counts as stale.',
+  ),
+  staleNotice: z.boolean().default(false).describe(
+    'Whether the feed itself tells its readers, by an event, that a source is stale.',
+  ),
 });
 
 export const configSchema = z.strictObject({
   listen: listen(8080),
-  /** Where subscribers reach this service, without a slash at the end. */
   publicUrl: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .transform((url) => url.replace(/\/+$/, ''))
-    .refine((url) => !/[?#]|\/\/[^/]*@/.test(url), 'must hold no query, fragment or credentials'),
-  /** A directory, relative to this file, or Redis/Valkey when there are replicas. */
-  state: stateConfig(),
-  /** Without it there is no admin page and no API. */
-  admin: z.strictObject({ tokenFile: z.string().min(1) }).optional(),
-  /** Reverse proxies whose X-Forwarded-For is believed. */
+    .refine((url) => !/[?#]|\/\/[^/]*@/.test(url), 'must hold no query, fragment or credentials')
+    .describe('Where subscribers reach this service, without a slash at the end.'),
+  state: stateConfig().describe(
+    'A directory, relative to this file, or Redis/Valkey when there are replicas.',
+  ),
+  admin: z.strictObject({ tokenFile: z.string().min(1) }).optional().describe(
+    'Without it there is no admin page and no API.',
+  ),
   trustedProxies: z.array(
     z.string().refine(isNetwork, 'must be an address or a CIDR such as 10.0.0.0/8'),
-  ).default([]),
+  ).default([]).describe('Reverse proxies whose X-Forwarded-For is believed.'),
   feeds: z.record(
     z.string().regex(FEED_ID, 'must be lower-case letters, digits and -'),
     feed,

@@ -26,17 +26,16 @@ const branch = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/).default('m
 const store = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('bare-git'),
-    /** The folder of the bare repository; made when missing. */
-    repositoryDir: file,
+    repositoryDir: file.describe('The folder of the bare repository; made when missing.'),
     branch,
-    /** An OpenSSH private key that signs every commit. */
-    signingKeyFile: secretFile().optional(),
+    signingKeyFile: secretFile().optional().describe(
+      'An OpenSSH private key that signs every commit.',
+    ),
   }),
   z.strictObject({
     kind: z.literal('git-remote'),
     url: z.string().regex(/^(https|ssh|http):\/\//, 'must be https:// or ssh://'),
-    /** Where the local copy is kept. */
-    repositoryDir: file,
+    repositoryDir: file.describe('Where the local copy is kept.'),
     branch,
     username: z.string().min(1).optional(),
     tokenFile: secretFile().optional(),
@@ -68,8 +67,7 @@ const membership = z.discriminatedUnion('kind', [
       z.strictObject({ role: z.string().min(1) }),
       z.strictObject({ attribute: z.string().min(1), value: z.string() }),
     ]),
-    /** `sub` of somebody who certainly pays. */
-    knownMember: z.string().min(1),
+    knownMember: z.string().min(1).describe('`sub` of somebody who certainly pays.'),
     timeout: duration().prefault('5s'),
   }),
   z.strictObject({ kind: z.literal('claims'), group: z.string().startsWith('/') }),
@@ -78,34 +76,30 @@ const membership = z.discriminatedUnion('kind', [
 
 export const configSchema = z.strictObject({
   listen: listen(8081),
-  /** The portal as members reach it. */
-  publicUrl: safeUrl,
-  /** The YAML file of plans and rules. */
-  policyFile: file,
+  publicUrl: safeUrl.describe('The portal as members reach it.'),
+  policyFile: file.describe('The YAML file of plans and rules.'),
   state: stateConfig(),
   space: z.strictObject({
     name: z.string().min(1).max(80).default('Hackspace'),
-    /** The band at the top of each page, `#rrggbb`. */
-    colour: z.string().regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #1d5fa8').optional(),
-    /** A small SVG or PNG, shown beside the name. */
-    logoFile: file.optional(),
-    /** Where people read how to become a paying member. */
-    joinUrl: z.url({ protocol: /^https?$/ }).optional(),
-    /** YAML of sentences that replace the portal's own. */
-    textsFile: file.optional(),
+    colour: z.string().regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #1d5fa8').optional()
+      .describe('The band at the top of each page, `#rrggbb`.'),
+    logoFile: file.optional().describe('A small SVG or PNG, shown beside the name.'),
+    joinUrl: z.url({ protocol: /^https?$/ }).optional().describe(
+      'Where people read how to become a paying member.',
+    ),
+    textsFile: file.optional().describe("YAML of sentences that replace the portal's own."),
   }).prefault({}),
-  /** The pages. Without it there is only the API. */
   portal: z.strictObject({
     issuer: safeUrl,
     clientId: z.string().min(1),
     clientSecretFile: secretFile(),
-    /** Encrypts sessions at rest; 32 characters or more. */
-    sessionSecretFile: secretFile(),
-    /** Path of the group whose members administrate. */
-    adminGroup: z.string().startsWith('/').default('/hackspace-admins'),
-    /** Where a commit can be looked at; `{commit}` is its id. */
-    commitUrl: z.string().regex(/^https?:\/\/.*\{commit\}/, 'must hold {commit}').optional(),
-  }).optional(),
+    sessionSecretFile: secretFile().describe('Encrypts sessions at rest; 32 characters or more.'),
+    adminGroup: z.string().startsWith('/').default('/hackspace-admins').describe(
+      'Path of the group whose members administrate.',
+    ),
+    commitUrl: z.string().regex(/^https?:\/\/.*\{commit\}/, 'must hold {commit}').optional()
+      .describe('Where a commit can be looked at; `{commit}` is its id.'),
+  }).optional().describe('The pages. Without it there is only the API.'),
   committer: person.prefault({
     name: 'Hackspace provisioner',
     email: 'provisioner@hackspace.invalid',
@@ -119,20 +113,24 @@ export const configSchema = z.strictObject({
       .min(1).default(['RS256', 'ES256']),
     adminScope: z.string().min(1).default('provisioner:admin'),
     scope: z.string().min(1).optional(),
-    /** Writes of one subject. */
     rateLimit: z.strictObject({
       points: z.number().int().min(1).default(30),
       per: duration().prefault('1m'),
-    }).prefault({}),
+    }).prefault({}).describe('Writes of one subject.'),
   }),
-  store,
-  membership,
+  store: store.describe('Where the tenants are written'),
+  membership: membership.describe('Who is asked whether somebody pays'),
   sweep: z.strictObject({
-    /** 0s switches it off: `cli.ts sweep` from a timer then. */
-    every: duration().prefault('1d'),
+    every: duration().prefault('1d').describe(
+      '0s switches it off: `cli.ts sweep` from a timer then.',
+    ),
     breaker: z.strictObject({
-      share: z.number().min(0).max(1).default(0.1),
-      min: z.number().int().min(0).default(3),
+      share: z.number().min(0).max(1).default(0.1).describe(
+        'Lapses of one sweep above this share of the members, and above `min`, open the breaker',
+      ),
+      min: z.number().int().min(0).default(3).describe(
+        'So many lapses of one sweep never open the breaker',
+      ),
     }).prefault({}),
   }).prefault({}),
   notify: z.strictObject({
@@ -148,7 +146,7 @@ export const configSchema = z.strictObject({
     webhook: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
   }).prefault({}),
   export: z.strictObject({
-    archiveDir: file,
+    archiveDir: file.describe('What was exported before a deletion is kept here'),
     hook: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
   }),
   cluster: z.strictObject({

@@ -14,8 +14,9 @@ const node = z.union([
   z.strictObject({
     id: id.optional(),
     url: httpsUrl,
-    /** The exact name its certificate must carry; the host of `url` when absent. */
-    san: z.string().min(1).max(253).optional(),
+    san: z.string().min(1).max(253).optional().describe(
+      'The exact name its certificate must carry; the host of `url` when absent.',
+    ),
     spki: spki.optional(),
   }).transform((n) => ({ ...n, id: n.id ?? new URL(n.url).host })),
 ]);
@@ -23,17 +24,16 @@ const node = z.union([
 /** Finds nodes beside the listed ones. A hint only: each must prove the name that is pinned here. */
 const discover = z.union([
   z.strictObject({
-    /** A headless Service: each address of it is a node. */
-    dns: z.string().min(1).max(253),
+    dns: z.string().min(1).max(253).describe('A headless Service: each address of it is a node.'),
     port: z.number().int().min(1).max(65535).default(8200),
-    /** The name every node's certificate carries. */
-    san: z.string().min(1).max(253),
+    san: z.string().min(1).max(253).describe("The name every node's certificate carries."),
     every: duration().prefault('10s'),
   }),
   z.strictObject({
     namespace: id,
-    /** `app.kubernetes.io/name=openbao` */
-    labels: z.string().regex(/^[\w./=,-]{1,500}$/, 'must be a label selector'),
+    labels: z.string().regex(/^[\w./=,-]{1,500}$/, 'must be a label selector').describe(
+      '`app.kubernetes.io/name=openbao`',
+    ),
     port: z.number().int().min(1).max(65535).default(8200),
     san: z.string().min(1).max(253),
     every: duration().prefault('10s'),
@@ -44,48 +44,57 @@ const cluster = z.strictObject({
   nodes: z.array(node).max(200).default([]),
   discover: discover.optional(),
   caFile: z.string().min(1),
-  threshold: z.number().int().min(1).max(255),
-  shares: z.number().int().min(1).max(255),
-  /** `cluster_id` of seal-status while a node is open. Random hex in UUID form, without version bits. */
-  clusterId: z.guid(),
-  shareFiles: z.array(z.string().min(1)).min(1),
-  keyFile: secretFile().optional(),
-  passphraseFile: secretFile().optional(),
-  coldStart: z.enum(['auto', 'confirm']).default('auto'),
+  threshold: z.number().int().min(1).max(255).describe('Shares that open a node'),
+  shares: z.number().int().min(1).max(255).describe('Shares that were dealt'),
+  clusterId: z.guid().describe(
+    '`cluster_id` of seal-status while a node is open. Random hex in UUID form, without version bits.',
+  ),
+  shareFiles: z.array(z.string().min(1)).min(1).describe(
+    'Enrolled shares, encrypted; fewer than the threshold',
+  ),
+  keyFile: secretFile().optional().describe('Decrypts the shares; or the passphrase does'),
+  passphraseFile: secretFile().optional().describe('Decrypts the shares; or the key does'),
+  coldStart: z.enum(['auto', 'confirm']).default('auto').describe(
+    'Whether a human confirms when no node is open',
+  ),
   poll: z.strictObject({
-    idle: duration().prefault('5s'),
-    sealed: duration().prefault('40ms'),
+    idle: duration().prefault('5s').describe('Between looks while the node is open'),
+    sealed: duration().prefault('40ms').describe('Between looks while it is down or sealed'),
   }).prefault({}),
   budget: z.strictObject({
-    perHour: z.number().int().min(1).max(100_000).default(100),
+    perHour: z.number().int().min(1).max(100_000).default(100).describe(
+      'Shares sent to one node at most',
+    ),
     first: duration().prefault('250ms'),
     max: duration().prefault('1m'),
   }).prefault({}),
   progressTimeout: duration().prefault('1m'),
-  sealedTooLong: duration().prefault('2m'),
+  sealedTooLong: duration().prefault('2m').describe('An alert is sent after it'),
 });
 export type ClusterConfig = z.output<typeof cluster>;
 
 const caller = z.strictObject({
-  /** SHA-256 compared; the file holds the token itself. */
-  tokenFile: secretFile().optional(),
+  tokenFile: secretFile().optional().describe('SHA-256 compared; the file holds the token itself.'),
   serviceAccounts: z.strictObject({
-    /** The cluster's public keys, `kubectl get --raw /openid/v1/jwks`. */
-    jwksFile: z.string().min(1),
+    jwksFile: z.string().min(1).describe(
+      "The cluster's public keys, `kubectl get --raw /openid/v1/jwks`.",
+    ),
     issuer: z.string().min(1),
     audience: z.string().min(1),
-    /** `system:serviceaccount:NAMESPACE:NAME`, exactly. */
-    subjects: z.array(z.string().regex(/^system:serviceaccount:[a-z0-9-]+:[a-z0-9.-]+$/)).min(1),
+    subjects: z.array(z.string().regex(/^system:serviceaccount:[a-z0-9-]+:[a-z0-9.-]+$/)).min(1)
+      .describe('`system:serviceaccount:NAMESPACE:NAME`, exactly.'),
   }).optional(),
 }).refine((c) => c.tokenFile || c.serviceAccounts, 'needs tokenFile or serviceAccounts');
 export type CallerConfig = z.output<typeof caller>;
 
 const alert = z.strictObject({
   type: z.enum(['json', 'ntfy', 'matrix']),
-  /** json: the hook; ntfy: server and topic; matrix: the homeserver. */
-  url: z.url({ protocol: /^https?$/ }),
-  /** The whole URL by file, where it is itself a secret; replaces `url`. */
-  urlFile: secretFile().optional(),
+  url: z.url({ protocol: /^https?$/ }).describe(
+    'json: the hook; ntfy: server and topic; matrix: the homeserver.',
+  ),
+  urlFile: secretFile().optional().describe(
+    'The whole URL by file, where it is itself a secret; replaces `url`.',
+  ),
   tokenFile: secretFile().optional(),
   room: z.string().regex(/^!/, 'must be a room id, !id:server').optional(),
 }).refine((a) => a.type !== 'matrix' || (a.room && a.tokenFile), 'matrix needs room and tokenFile');
@@ -107,30 +116,40 @@ export const ALONE = 'one process may open the vault alone';
 export const schema = z.strictObject({
   listen: listen(8082),
   state: stateConfig(),
-  helper: z.string().regex(/^[\w.-]{1,63}$/).default('unsealer'),
+  helper: z.string().regex(/^[\w.-]{1,63}$/).default('unsealer').describe(
+    'Name of this process in logs and alerts',
+  ),
   singleBox: z.literal(ALONE).optional(),
-  /** Who alone may reset poisoned progress: this one, another, or the holder of a Lease. */
   elected: z.union([
     z.boolean(),
     z.strictObject({ namespace: id, lease: id, duration: duration().prefault('15s') }),
-  ]).default(false),
+  ]).default(false).describe(
+    'Who alone may reset poisoned progress: this one, another, or the holder of a Lease.',
+  ),
   callers: z.strictObject({ wake: caller.optional(), operators: caller.optional() }).prefault({}),
   hold: z.strictObject({
-    /** While this file is there, nothing is sent. Its text says who and why. */
-    file: z.string().min(1).optional(),
+    file: z.string().min(1).optional().describe(
+      'While this file is there, nothing is sent. Its text says who and why.',
+    ),
     annotation: z.strictObject({
-      /** `/api/v1/namespaces/openbao/configmaps/unsealer` */
-      path: z.string().regex(/^\/apis?\/[\w./-]{1,500}$/),
+      path: z.string().regex(/^\/apis?\/[\w./-]{1,500}$/).describe(
+        '`/api/v1/namespaces/openbao/configmaps/unsealer`',
+      ),
       key: z.string().default('unsealer.hackspace.dev/hold'),
       every: duration().prefault('5s'),
     }).optional(),
-    /** Sends only while a human renewed the lease (`POST /lease`) within this time. */
-    deadMan: duration().optional(),
+    deadMan: duration().optional().describe(
+      'Sends only while a human renewed the lease (`POST /lease`) within this time.',
+    ),
   }).prefault({}),
-  kubernetes: kubernetes.optional(),
-  alerts: z.array(alert).max(10).default([]),
-  clusters: z.record(id, cluster),
-  bridges: z.record(id, bridgeSchema).default({}),
+  kubernetes: kubernetes.optional().describe(
+    'For discovery by labels, a hold by annotation and a Lease',
+  ),
+  alerts: z.array(alert).max(10).default([]).describe('Who is told of trouble'),
+  clusters: z.record(id, cluster).describe('The vaults to open, by name'),
+  bridges: z.record(id, bridgeSchema).default({}).describe(
+    'Clusters whose ServiceAccounts log in to a vault',
+  ),
 });
 export type Config = z.output<typeof schema>;
 

@@ -14,27 +14,28 @@ const color = z.string().transform((c) => c.toLowerCase()).refine((c) => CSS_COL
 });
 
 const matcher = z.strictObject({
-  /** Any of the event's CATEGORIES equals one of these, whatever the case. */
-  categories: z.array(line(200)).min(1).max(200).optional(),
-  /** SUMMARY contains one of these, whatever the case. */
-  summary: z.array(line(200)).min(1).max(200).optional(),
-  /** CLASS is one of these; an event without CLASS is PUBLIC. */
-  class: z.array(z.enum(['PUBLIC', 'PRIVATE', 'CONFIDENTIAL'])).min(1).optional(),
+  categories: z.array(line(200)).min(1).max(200).optional().describe(
+    "Any of the event's CATEGORIES equals one of these, whatever the case.",
+  ),
+  summary: z.array(line(200)).min(1).max(200).optional().describe(
+    'SUMMARY contains one of these, whatever the case.',
+  ),
+  class: z.array(z.enum(['PUBLIC', 'PRIVATE', 'CONFIDENTIAL'])).min(1).optional().describe(
+    'CLASS is one of these; an event without CLASS is PUBLIC.',
+  ),
 });
 
 const window = z.strictObject({
-  /** Events that ended longer ago than this are left out. */
-  past: duration().optional(),
-  /** Events that begin later than this from now are left out. */
-  future: duration().optional(),
+  past: duration().optional().describe('Events that ended longer ago than this are left out.'),
+  future: duration().optional().describe(
+    'Events that begin later than this from now are left out.',
+  ),
 });
 
 /** What may be asked of a source as well as of a whole view. */
 const shared = {
-  /** Keep only what matches every list given. */
-  include: matcher.optional(),
-  /** Leave out what matches any list given. */
-  exclude: matcher.optional(),
+  include: matcher.optional().describe('Keep only what matches every list given.'),
+  exclude: matcher.optional().describe('Leave out what matches any list given.'),
   dropAlarms: z.boolean().optional(),
   window: window.optional(),
 };
@@ -42,23 +43,19 @@ const shared = {
 /** How one source's events appear in the feed. Spread `.shape` into a source's own schema. */
 export const sourcePolicySchema = z.strictObject({
   ...shared,
-  /** Put before every SUMMARY, as it is: write the blank too. */
-  prefix: line(100).optional(),
-  /** Put before the prefix, with a blank between. */
-  emoji: line(32).optional(),
+  prefix: line(100).optional().describe('Put before every SUMMARY, as it is: write the blank too.'),
+  emoji: line(32).optional().describe('Put before the prefix, with a blank between.'),
   color: color.optional(),
   colour: color.optional(),
-  /** Added to every event's CATEGORIES. */
-  category: line(100).optional(),
-  /**
-   * The zone of times that name none. Without it they float with the reader. `X-WR-TIMEZONE` takes the
-   * zone that the source's own header names.
-   */
+  category: line(100).optional().describe("Added to every event's CATEGORIES."),
   assumeTimezone: z.string().refine((name) => name === 'X-WR-TIMEZONE' || zoneExists(name), {
     error: 'must be an IANA time zone such as Europe/Berlin, or X-WR-TIMEZONE',
-  }).optional(),
-  /** Events with CLASS:PRIVATE or CONFIDENTIAL: shown as busy (default), whole, or not at all. */
-  private: z.enum(['busy', 'show', 'drop']).optional(),
+  }).optional().describe(
+    "The zone of times that name none. Without it they float with the reader. `X-WR-TIMEZONE` takes the zone that the source's own header names.",
+  ),
+  private: z.enum(['busy', 'show', 'drop']).optional().describe(
+    'Events with CLASS:PRIVATE or CONFIDENTIAL: shown as busy (default), whole, or not at all.',
+  ),
 });
 export type SourcePolicy = z.output<typeof sourcePolicySchema>;
 

@@ -50,21 +50,25 @@ export const sourceFields = {
     const fault = urlFault(text);
     if (fault) context.addIssue({ code: 'custom', message: fault });
   }),
-  /** `ics`: one file behind one URL, or on disk. `caldav`: a collection, or a server to search. */
-  type: z.enum(['ics', 'caldav']).default('ics'),
+  type: z.enum(['ics', 'caldav']).default('ics').describe(
+    '`ics`: one file behind one URL, or on disk. `caldav`: a collection, or a server to search.',
+  ),
   auth: authSchema.optional(),
   userAgent: z.string().min(1).max(200).regex(/^[\x20-\x7e]+$/, 'must be plain ASCII')
     .default(USER_AGENT),
-  /** For one request with its redirects; a CalDAV fetch is many requests. */
-  timeout: duration().default(15_000),
-  /** Of the decoded calendar. */
-  maxBytes: z.number().int().min(1024).max(256 * 1024 * 1024).default(25 * 1024 * 1024),
+  timeout: duration().default(15_000).describe(
+    'For one request with its redirects; a CalDAV fetch is many requests.',
+  ),
+  maxBytes: z.number().int().min(1024).max(256 * 1024 * 1024).default(25 * 1024 * 1024).describe(
+    'Of the decoded calendar.',
+  ),
   allowPrivate: z.union([
     z.boolean(),
     z.array(z.string().refine(isCidr, 'must be a CIDR such as 10.0.0.0/8 or fd00::/8')),
   ]).default(false),
-  /** PEM of the authorities this source's certificate may come from, instead of the system's. */
-  caFile: z.string().min(1).optional(),
+  caFile: z.string().min(1).optional().describe(
+    "PEM of the authorities this source's certificate may come from, instead of the system's.",
+  ),
 };
 
 /** Faults that concern several keys; for `superRefine` of a schema that holds `sourceFields`. */

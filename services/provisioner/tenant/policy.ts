@@ -30,25 +30,27 @@ export const policySchema = z.strictObject({
   plans: z.record(label, plan).refine((p) => Object.keys(p).length > 0, 'needs at least one plan'),
   defaultPlan: label,
   tenantsPerMember: z.number().int().min(1).max(100).default(1),
-  /** Origins of members' repositories: `https://host`, compared exactly. */
   repositories: z.array(
     z.url().refine((text) => {
       const url = URL.canParse(text) ? new URL(text) : undefined;
       return url !== undefined && url.origin === text && /^https?:$/.test(url.protocol);
     }, 'must be an origin such as https://codeberg.org, without a path'),
-  ).min(1),
+  ).min(1).describe("Origins of members' repositories: `https://host`, compared exactly."),
   flux: z.strictObject({
     interval: duration().prefault('10m'),
     retryInterval: duration().prefault('2m'),
     timeout: duration().prefault('2m'),
-    /** Flux waits for workloads to become healthy; off where nothing runs pods (tests). */
-    wait: z.boolean().default(true),
+    wait: z.boolean().default(true).describe(
+      'Flux waits for workloads to become healthy; off where nothing runs pods (tests).',
+    ),
   }).prefault({}),
   network: z.strictObject({
-    /** Namespaces that may open connections to tenants: the ingress controller's, say. */
-    ingressFrom: z.array(label).default([]),
-    /** Whether tenants may reach the internet. Private ranges stay closed. */
-    internet: z.boolean().default(true),
+    ingressFrom: z.array(label).default([]).describe(
+      "Namespaces that may open connections to tenants: the ingress controller's, say.",
+    ),
+    internet: z.boolean().default(true).describe(
+      'Whether tenants may reach the internet. Private ranges stay closed.',
+    ),
     closed: z.array(cidr).default([
       '10.0.0.0/8',
       '100.64.0.0/10',
@@ -64,21 +66,25 @@ export const policySchema = z.strictObject({
     role: label.default('tenant'),
     audience: label.default('openbao'),
     kv: label.default('secret'),
-    /** The PEM of the vault's CA in base64; public. */
-    caBundle: z.string().regex(/^[A-Za-z0-9+/=]+$/).optional(),
+    caBundle: z.string().regex(/^[A-Za-z0-9+/=]+$/).optional().describe(
+      "The PEM of the vault's CA in base64; public.",
+    ),
   }).optional(),
-  /** How the API server names members who log in with OIDC: gives them their namespace's role. */
   users: z.strictObject({
     prefix: z.string().regex(/^[A-Za-z0-9:/._#-]{1,200}$/),
-  }).optional(),
+  }).optional().describe(
+    "How the API server names members who log in with OIDC: gives them their namespace's role.",
+  ),
   lifecycle: z.strictObject({
-    /** Definite "no"s in a row before anything happens. */
-    answers: z.number().int().min(1).max(100).default(3),
+    answers: z.number().int().min(1).max(100).default(3).describe(
+      'Definite "no"s in a row before anything happens.',
+    ),
     grace: duration().prefault('30d'),
     suspended: duration().prefault('60d'),
     exported: duration().prefault('30d'),
-    /** How long the first of the two deleting commits stays before the second at most. */
-    drain: duration().prefault('1h'),
+    drain: duration().prefault('1h').describe(
+      'How long the first of the two deleting commits stays before the second at most.',
+    ),
   }).prefault({}),
 }).refine((policy) => Object.hasOwn(policy.plans, policy.defaultPlan), {
   path: ['defaultPlan'],

@@ -14,39 +14,42 @@ export const bridgeSchema = z.strictObject({
     url: httpsUrl,
     caFile: z.string().min(1),
     san: z.string().optional(),
-    /** An OpenBao token that may write the mount's config; read anew at each use. */
-    tokenFile: secretFile(),
+    tokenFile: secretFile().describe(
+      "An OpenBao token that may write the mount's config; read anew at each use.",
+    ),
   }),
   downstream: z.strictObject({
-    /** As this service reaches the downstream API. */
-    url: httpsUrl,
+    url: httpsUrl.describe('As this service reaches the downstream API.'),
     caFile: z.string().min(1),
     san: z.string().optional(),
     tokenFile: secretFile().optional(),
     certFile: z.string().optional(),
     keyFile: secretFile().optional(),
-    /** As OpenBao reaches it, when that differs. */
-    fromUpstream: httpsUrl.optional(),
+    fromUpstream: httpsUrl.optional().describe('As OpenBao reaches it, when that differs.'),
   }),
-  /** auth/jwt with the downstream's keys pinned: nothing calls back, nothing expires by itself. */
   jwt: z.strictObject({
     mount,
     role: z.string().min(1),
     issuer: z.string().min(1),
     audience: z.string().min(1),
-    /** How long a key that the downstream no longer shows stays pinned: longer than its tokens live. */
-    overlap: duration().prefault('25h'),
+    overlap: duration().prefault('25h').describe(
+      'How long a key that the downstream no longer shows stays pinned: longer than its tokens live.',
+    ),
     every: duration().prefault('5m'),
-  }).optional(),
-  /** auth/kubernetes with a reviewer token that is renewed before it expires. */
+  }).optional().describe(
+    "auth/jwt with the downstream's keys pinned: nothing calls back, nothing expires by itself.",
+  ),
   kubernetes: z.strictObject({
     mount,
     role: z.string().min(1),
     audience: z.string().min(1),
     reviewer: z.strictObject({ namespace: name, name, ttl: duration().prefault('24h') }),
     every: duration().prefault('5m'),
-  }).optional(),
-  /** The ServiceAccount that logs in: External Secrets' or a workload's. */
-  client: z.strictObject({ namespace: name, name }),
+  }).optional().describe(
+    'auth/kubernetes with a reviewer token that is renewed before it expires.',
+  ),
+  client: z.strictObject({ namespace: name, name }).describe(
+    "The ServiceAccount that logs in: External Secrets' or a workload's.",
+  ),
 }).refine((b) => b.jwt || b.kubernetes, 'needs jwt or kubernetes');
 export type BridgeConfig = z.output<typeof bridgeSchema>;
