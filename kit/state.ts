@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { AppError } from './errors.ts';
+import { AppError, describe } from './errors.ts';
+import { getLogger } from './log.ts';
 import { readSecret } from './secret.ts';
+
+const log = getLogger(['kit', 'state']);
 
 /** Small values that outlive the process. Keys are `a/b/c`, parts of `[A-Za-z0-9._-]`. */
 export interface State {
@@ -155,16 +158,20 @@ async function openRedis(
   const password = config.passwordFile
     ? (await readSecret(config.passwordFile)).reveal()
     : undefined;
-  const storage = createStorage({
-    driver: redis({
-      url: config.url,
-      base: config.prefix ?? 'hackspace',
-      connectTimeout: 5000,
-      commandTimeout: 5000,
-      maxRetriesPerRequest: 2,
-      ...(password === undefined ? {} : { password }),
-    }),
+  const driver = redis({
+    url: config.url,
+    base: config.prefix ?? 'hackspace',
+    connectTimeout: 5000,
+    commandTimeout: 5000,
+    maxRetriesPerRequest: 2,
+    ...(password === undefined ? {} : { password }),
   });
+  // Without a listener the client prints what happens to its connection past the log.
+  driver.getInstance?.().on(
+    'error',
+    (error: unknown) => log.warning('connection to Redis', { error: describe(error) }),
+  );
+  const storage = createStorage({ driver });
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();

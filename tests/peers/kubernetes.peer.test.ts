@@ -75,6 +75,24 @@ spec:
 });
 
 needs('control-plane')('the built control plane', () => {
+  test('as the cluster of KUBECONFIG it goes before all others, and is left running', async () => {
+    await using own = await startControlPlane();
+    const before = process.env.KUBECONFIG;
+    process.env.KUBECONFIG = own.kubeconfig;
+    try {
+      const given = await startKubernetes();
+      expect(given.source).toBe('given');
+      expect(given.server).toBe(own.server);
+      const token = await given.createToken('default', 'default', { audiences: ['openbao'] });
+      expect((await review(own, token, ['openbao'])).authenticated).toBe(true);
+      await given.stop();
+      expect((await own.ask('/readyz')).status).toBe(200);
+    } finally {
+      if (before === undefined) delete process.env.KUBECONFIG;
+      else process.env.KUBECONFIG = before;
+    }
+  });
+
   test('two at once: issuer, anonymous discovery and token key are each their own', async () => {
     const issuer = 'https://upstream.test';
     const [a, b] = await Promise.all([
