@@ -21,6 +21,14 @@ export const debconf = systemPeer({
   find: () => findProgram('debconf-set-selections'),
 });
 
+/** Prometheus' own check and test of alert rules. */
+export const promtool = systemPeer({
+  name: 'promtool',
+  had: debian,
+  command: 'apt-get install prometheus',
+  find: () => findProgram('promtool'),
+});
+
 /** The shell of Debian's installer. */
 export const busybox = systemPeer({
   name: 'busybox',

@@ -17,6 +17,7 @@ import {
   debconf,
   debianInstaller,
   isoTools,
+  promtool,
   qemu,
   systemd,
 } from './machines.ts';
@@ -57,6 +58,7 @@ export const peers = {
   'k3s-stand-in': k3sStandIn,
   debconf,
   'systemd-analyze': systemd,
+  promtool,
   busybox,
   'named-checkzone': checkzone,
   'iso-tools': isoTools,
