@@ -12,6 +12,8 @@ import { memoryAdapter } from './oidc-memory.ts';
  */
 export interface Person {
   username: string;
+  /** The `name` claim; the username when there is none. */
+  name?: string;
   /** Shown on the login page: what this account is there to show. */
   note: string;
   enabled: boolean;
@@ -236,7 +238,7 @@ function configuration(
         accountId: sub,
         claims: () => ({
           sub,
-          name: person.username,
+          name: person.name ?? person.username,
           preferred_username: person.username,
           email: `${person.username}@space.example`,
           // As Keycloak does: no groups means no claim.
