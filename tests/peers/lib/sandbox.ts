@@ -3,8 +3,9 @@
  * started here is written down before it runs, so that the next run can sweep it if this one is killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeFolder } from './folder.ts';
 import { logFolder } from './logs.ts';
 import { identify, isAlive, type ProcessId, waitUntilGone } from './owner.ts';
 import { type ReservedPort, reservePort } from './ports.ts';
@@ -88,8 +89,7 @@ export async function openSandbox(name: string): Promise<Sandbox> {
     // The data goes with them, so there is nothing to shut down in order.
     await Promise.all(children.map((child) => child.end()));
     for (const port of ports) port[Symbol.dispose]();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-    forget(folder);
+    if (removeFolder(folder)) forget(folder);
     if (failures.length > 0) throw failures[0];
   };
 

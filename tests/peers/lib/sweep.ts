@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { removeContainers } from './engine.ts';
+import { removeFolder } from './folder.ts';
 import { isAlive, owners, type ProcessId, waitUntilGone } from './owner.ts';
 import { stateFolder } from './state.ts';
 
@@ -66,7 +67,7 @@ export async function sweep(): Promise<Swept> {
     // Only ever a folder below ours, whatever the file says.
     const run = join(stateFolder(), 'run') + '/';
     if (resolve(left.folder).startsWith(run)) {
-      rmSync(left.folder, { recursive: true, force: true, maxRetries: 5 });
+      if (!removeFolder(left.folder)) continue; // the next sweep tries again
       swept.folders.push(left.folder);
     }
     rmSync(file, { force: true });
