@@ -311,9 +311,12 @@ export function retimed(
   // Only a list of local date-times floats: not dates, not UTC.
   const first = text.toString('latin1', value).split(/[,/]/, 1)[0]!;
   if (!/^\d{8}T\d{6}$/i.test(first)) return undefined;
+  // `;TZID=` that says nothing gets its value, lines without one the parameter.
+  const empty = tzidEnd > 0;
+  const cut = empty ? tzidStart - (text[tzidStart - 1] === QUOTE ? 1 : 0) : value - 1;
   return Buffer.concat([
-    text.subarray(0, value - 1),
-    Buffer.from(`;TZID=${quoteParam(change.floating)}`),
-    text.subarray(value - 1),
+    text.subarray(0, cut),
+    Buffer.from(empty ? quoteParam(change.floating) : `;TZID=${quoteParam(change.floating)}`),
+    text.subarray(empty ? tzidEnd + (tzidStart - cut) : value - 1),
   ]);
 }

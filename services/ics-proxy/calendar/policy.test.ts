@@ -73,6 +73,18 @@ describe('what a source adds', () => {
       .toContain('DTSTART;TZID=Asia/Tokyo:20261124T190000\r\n');
   });
 
+  test.each([
+    ['DTSTART;TZID=:20261124T190000', 'DTSTART;TZID=Asia/Tokyo:20261124T190000'],
+    ['DTSTART;TZID="";X-A=1:20261124T190000', 'DTSTART;TZID=Asia/Tokyo;X-A=1:20261124T190000'],
+  ])('an empty TZID is filled, not doubled: %s', (line, expected) => {
+    const result = feed({ s: calendar(event('a', line)) }, {}, {
+      ...shown,
+      assumeTimezone: 'Asia/Tokyo',
+    });
+    expect(text(result)).toContain(`${expected}\r\n`);
+    expect(faultsOf(result.bytes)).toEqual([]);
+  });
+
   test('an event in a zone keeps it, a stray floating date too, when a zone is assumed', () => {
     const raw = calendar(
       event('a', 'DTSTART;TZID=Europe/Berlin:20261124T190000', 'EXDATE:20261125T190000'),
