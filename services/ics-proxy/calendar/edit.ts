@@ -254,7 +254,10 @@ class Editor {
     if (!plain && this.#stop - this.#line <= LINE_OCTETS) {
       // The usual: the line stays one physical line, and all but the name is copied.
       params.reset();
-      if (readParams(source, this.#nameEnd, this.#stop, params) > 0 && params.tzidEnd > 0) {
+      if (
+        readParams(source, this.#nameEnd, this.#stop, params) > 0 &&
+        params.tzidEnd > params.tzidStart
+      ) {
         const { tzidStart, tzidEnd } = params;
         const param = this.#change.tzids?.paramOf(source, tzidStart, tzidEnd);
         if (!param) return;

@@ -83,6 +83,11 @@ describe('what a source adds', () => {
     });
     expect(text(result)).toContain(`${expected}\r\n`);
     expect(faultsOf(result.bytes)).toEqual([]);
+    const busy = feed({ s: calendar(event('a', line)) }, { view: 'busy' }, {
+      assumeTimezone: 'Asia/Tokyo',
+    });
+    expect(text(busy)).toContain('DTSTART;TZID=Asia/Tokyo:20261124T190000\r\n');
+    expect(faultsOf(busy.bytes)).toEqual([]);
   });
 
   test('an event in a zone keeps it, a stray floating date too, when a zone is assumed', () => {

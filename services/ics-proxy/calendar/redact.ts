@@ -165,7 +165,10 @@ function writeTime(
       renamed = param !== undefined;
     }
     const floats = isDate && value === nameEnd && change.floating !== undefined;
-    if (source[value] === COLON && !floats && isPlain(source, value + 1, stop)) {
+    if (
+      source[value] === COLON && value !== nameEnd + 6 && !floats &&
+      isPlain(source, value + 1, stop)
+    ) {
       if (!renamed) return out.copy(source, line, stop + 2);
       if (stop - value + nameEnd + 6 - line + param!.length <= LINE_OCTETS) {
         out.copy(source, line, nameEnd + 6);
@@ -183,7 +186,7 @@ function writeTime(
     let kept = name;
     for (const param of isDate ? ['VALUE', 'TZID', 'RANGE'] : ['VALUE', 'FBTYPE']) {
       const given = params.get(param);
-      if (given === undefined) continue;
+      if (given === undefined || given === '') continue;
       if (param !== 'TZID' && !/^[A-Za-z-]{1,32}$/.test(given)) continue;
       kept += `;${param}=${/[:;,]/.test(given) ? `"${given}"` : given}`;
     }
