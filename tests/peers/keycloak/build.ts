@@ -4,7 +4,6 @@ import {
   chmodSync,
   copyFileSync,
   createReadStream,
-  createWriteStream,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -17,7 +16,7 @@ import versions from '../../../versions.json' with { type: 'json' };
 import { buildInto, built, recipeHash } from '../lib/cache.ts';
 import { here } from '../lib/here.ts';
 import type { Build, BuildOptions } from '../lib/peer.ts';
-import { findProgram, runOk } from '../lib/run.ts';
+import { runOk } from '../lib/run.ts';
 import { openSandbox } from '../lib/sandbox.ts';
 import { startServer } from './server.ts';
 
@@ -28,7 +27,7 @@ const realm = here(import.meta, 'realm.json');
 const hash = recipeHash(undefined, [version, sha256, readFileSync(realm, 'utf8'), 1]);
 
 export const keycloakBuild: Build = {
-  tools: ['java', 'unzip'],
+  tools: ['java', 'mvn', 'unzip'],
   key: `keycloak-${hash}`,
   folder: () => built('keycloak', hash),
   make: (options) => buildInto('keycloak', hash, (out) => make(out, options)),
@@ -62,24 +61,13 @@ async function make(out: string, { progress, signal }: BuildOptions): Promise<vo
   }
 }
 
-/** Through Maven where it is set up (mirrors, proxies), else straight from Maven Central. */
+/** Through Maven, as it is set up on this machine: mirrors, proxies. */
 async function fetchZip(scratch: string, signal?: AbortSignal): Promise<string> {
-  const name = `keycloak-quarkus-dist-${version}.zip`;
-  const path = join(scratch, name);
-  if (findProgram('mvn')) {
-    await runOk('mvn', [
-      ...['-q', '-B', 'dependency:copy', `-DoutputDirectory=${scratch}`],
-      `-Dartifact=org.keycloak:keycloak-quarkus-dist:${version}:zip`,
-    ], { cwd: scratch, timeoutMs: 900_000, ...(signal ? { signal } : {}) });
-  } else {
-    const base = 'https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist';
-    const limits = [AbortSignal.timeout(900_000), ...(signal ? [signal] : [])];
-    const answer = await fetch(`${base}/${version}/${name}`, { signal: AbortSignal.any(limits) });
-    if (!answer.ok) {
-      throw new Error(`Cannot fetch Keycloak: Maven Central answered ${answer.status}`);
-    }
-    await pipeline(answer.body!, createWriteStream(path));
-  }
+  const path = join(scratch, `keycloak-quarkus-dist-${version}.zip`);
+  await runOk('mvn', [
+    ...['-q', '-B', 'dependency:copy', `-DoutputDirectory=${scratch}`],
+    `-Dartifact=org.keycloak:keycloak-quarkus-dist:${version}:zip`,
+  ], { cwd: scratch, timeoutMs: 900_000, ...(signal ? { signal } : {}) });
   const digest = createHash('sha256');
   await pipeline(createReadStream(path), digest);
   const found = digest.digest('hex');
