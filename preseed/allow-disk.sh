@@ -23,11 +23,19 @@ firmware=bios
 [ -d "$SYS/firmware/efi" ] && firmware=uefi
 logger -t hackspace "$NAME: $firmware, installing on $disk"
 
-debconf-set partman-auto/disk "$disk"
-debconf-set grub-installer/bootdev "$disk"
-debconf-set partman-auto/expert_recipe_file "$HERE/recipes/$firmware"
-for question in partman-partitioning/confirm_write_new_label partman/confirm partman/confirm_nooverwrite \
-	partman-lvm/confirm partman-lvm/confirm_nooverwrite partman-lvm/device_remove_lvm partman-md/device_remove_md; do
-	debconf-set "$question" true
-done
-debconf-set partman/choose_partition finish
+# As a preseed file and not by debconf-set, which gives a value and has the installer ask all the same.
+answers=$(mktemp)
+cat > "$answers" <<END
+d-i partman-auto/disk string $disk
+d-i partman-auto/expert_recipe_file string $HERE/recipes/$firmware
+d-i partman-partitioning/confirm_write_new_label boolean true
+d-i partman-lvm/confirm boolean true
+d-i partman-lvm/confirm_nooverwrite boolean true
+d-i partman-lvm/device_remove_lvm boolean true
+d-i partman-md/device_remove_md boolean true
+d-i partman/choose_partition select finish
+d-i partman/confirm boolean true
+d-i partman/confirm_nooverwrite boolean true
+d-i grub-installer/bootdev string $disk
+END
+debconf-set-selections "$answers"

@@ -77,11 +77,16 @@ needs('busybox')('the scripts of preseed/', () => {
     const busybox = findProgram('busybox')!;
     execFileSync(busybox, ['--install', '-s', bin]);
     // Of the installer, not of busybox: they write down what they are asked.
-    for (const name of ['debconf-set', 'debconf-loadtemplate', 'logger', 'in-target']) {
+    for (const name of ['debconf-loadtemplate', 'logger', 'in-target']) {
       rmSync(join(bin, name), { force: true });
       writeFileSync(join(bin, name), `#!${join(bin, 'sh')}\necho "${name} $*" >> "$LOG"\n`);
       chmodSync(join(bin, name), 0o755);
     }
+    writeFileSync(
+      join(bin, 'debconf-set-selections'),
+      `#!${join(bin, 'sh')}\ncp "$1" "$LOG.answers"; cat "$1" >> "$LOG"\n`,
+      { mode: 0o755 },
+    );
   });
   afterAll(() => sandbox?.[Symbol.asyncDispose]());
 
@@ -246,11 +251,18 @@ needs('busybox')('the scripts of preseed/', () => {
       disk('nvme0n1', { gib: 500 });
       mkdirSync(join(root, 'sys/firmware/efi'), { recursive: true });
       expect(await script('allow-disk.sh')).toMatchObject({ code: 0 });
-      expect(log()).toContain(`debconf-set partman-auto/disk ${join(root, 'dev/nvme0n1')}\n`);
+      expect(log()).toContain(`d-i partman-auto/disk string ${join(root, 'dev/nvme0n1')}\n`);
       expect(log()).toContain(
-        `debconf-set partman-auto/expert_recipe_file ${join(root, 'here/recipes/uefi')}\n`,
+        `d-i partman-auto/expert_recipe_file string ${join(root, 'here/recipes/uefi')}\n`,
       );
-      expect(log()).toContain('debconf-set partman/confirm true\n');
+      expect(log()).toContain('d-i partman/confirm boolean true\n');
+      if (findProgram('debconf-set-selections')) {
+        const judged = await run('debconf-set-selections', [
+          '--checkonly',
+          join(root, 'log.answers'),
+        ]);
+        expect(judged).toMatchObject({ code: 0, stderr: '' });
+      }
     });
 
     test('without UEFI it is the recipe with a BIOS boot partition', async () => {
@@ -284,7 +296,7 @@ needs('busybox')('the scripts of preseed/', () => {
       disk('nvme0n1', { gib: 500 });
       spoil();
       expect(await script('allow-disk.sh')).toMatchObject({ code: 1 });
-      expect(log()).not.toContain('debconf-set');
+      expect(log()).not.toContain('partman');
       expect(log()).toContain('refused: ');
       expect(log()).toContain(why);
     });
