@@ -31,7 +31,7 @@ export function pages(): Page[] {
   });
 }
 
-if (import.meta.main) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { path, now, wanted } of pages()) {
     if (now === wanted) continue;
     writeFileSync(path, wanted);

@@ -1,6 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
 import { loadavg } from 'node:os';
-import { join } from 'node:path';
 import { HOSTILE } from '../../services/ics-proxy/calendar/testing/hostile.ts';
 import { type Bench, type Measurement, round } from './lib/measure.ts';
 
@@ -46,7 +46,7 @@ export const bench: Bench = async (report, note, quick) => {
 function run(name: string, size: number): { cpu: number; octets: number; peak: number } {
   const child = spawnSync(
     process.execPath,
-    [join(import.meta.dirname, 'lib', 'hostile-case.ts'), name, String(size)],
+    [fileURLToPath(new URL('./lib/hostile-case.ts', import.meta.url)), name, String(size)],
     { encoding: 'utf8', timeout: 600_000 },
   );
   if (child.status !== 0) throw new Error(`Cannot measure ${name}: ${child.stderr.slice(-500)}`);

@@ -1,6 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
 import { loadavg } from 'node:os';
-import { join } from 'node:path';
 import { type Bench, type Measurement, round } from './lib/measure.ts';
 
 type Emit = (row: Omit<Measurement, 'bench'>) => void;
@@ -96,7 +96,13 @@ interface Result {
 function run(name: string, side: string, events: number): Result {
   const child = spawnSync(
     process.execPath,
-    ['--expose-gc', join(import.meta.dirname, 'lib', 'merge-case.ts'), name, side, String(events)],
+    [
+      '--expose-gc',
+      fileURLToPath(new URL('./lib/merge-case.ts', import.meta.url)),
+      name,
+      side,
+      String(events),
+    ],
     { encoding: 'utf8', maxBuffer: 1e7, timeout: 900_000 },
   );
   if (child.status !== 0) {

@@ -57,7 +57,7 @@ function measure(runs: number, work: () => unknown, prepare: () => void = () => 
   times = [];
   for (let i = 0; i < runs; i++) {
     prepare();
-    globalThis.gc?.();
+    (globalThis as { gc?: () => void }).gc?.();
     const cpu = process.threadCpuUsage();
     const wall = performance.now();
     made = work();
