@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { ascii, same, SPACE } from './bytes.ts';
 import { type Component, Has } from './components.ts';
@@ -205,7 +205,12 @@ export class Draft {
       if (uid === '') this.#has |= Has.NO_UID;
     }
     if (uid === '') {
-      const content = hash('sha256', source.subarray(this.#start, end));
+      // As it will go out: the END line that a later step puts in counts.
+      const own = source.subarray(this.#start, end);
+      const content = hash(
+        'sha256',
+        has < 0 ? Buffer.concat([own, Buffer.from(`END:${this.#type}\r\n`)]) : own,
+      );
       uid = `${content.slice(0, 32)}@no-uid.hackspace`;
     }
     return {

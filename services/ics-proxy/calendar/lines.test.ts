@@ -88,6 +88,14 @@ describe('lines that are not as they should be are read all the same', () => {
   });
 });
 
+test('a nameless component whose END is missing stands where it will stand the next time', () => {
+  const extra = Array.from({ length: 8 }, (_, i) => `BEGIN:X-${i}\r\nX-N:${i}\r\nEND:X-${i}\r\n`);
+  const raw = `BEGIN:VCALENDAR\r\n${extra.join('')}`.replace(/END:X-7\r\n$/, '');
+  const once = out(raw);
+  expect(once.result.components).toBe(8);
+  expect(out(once.result.bytes).text).toBe(once.text);
+});
+
 describe('one bad component is quarantined, with the reason and the line', () => {
   test.each([
     ['a line without a colon', ['SUMMARY:a', 'lost words'], 14, /not of the form/],
