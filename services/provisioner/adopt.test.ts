@@ -25,7 +25,7 @@ const drift = async () =>
   (await verify(await w.store.snapshot(), w.policy)).map((d) => `${d.path}: ${d.what}`);
 
 test('verify finds what was changed, lost, added or orphaned by hand, and nothing else', async () => {
-  await w.tenants.claim(person('paula'), input('garden'), { requestId: 'request-1' });
+  await w.tenants.claim(person('paying'), input('garden'), { requestId: 'request-1' });
   expect(await drift()).toEqual([]);
   await byHand({
     'tenants/garden/resourcequota.yaml': 'kind: ResourceQuota\n',

@@ -31,21 +31,21 @@ function call(method: string, path: string, who: string | undefined, body?: unkn
 }
 
 test('preview, claim, look, change, stop, start, delete: the whole life by HTTP', async () => {
-  const shown = await call('POST', '/api/v1/tenants?preview=1', 'paula', input('garden'));
+  const shown = await call('POST', '/api/v1/tenants?preview=1', 'paying', input('garden'));
   expect(shown.status).toBe(200);
   const { preview, files } = await shown.json();
   expect(files).toHaveLength(12);
   expect((await w.store.snapshot()).revision).toBeUndefined();
 
-  const made = await call('POST', '/api/v1/tenants', 'paula', {
+  const made = await call('POST', '/api/v1/tenants', 'paying', {
     ...input('garden'),
     agreed: preview,
   });
   expect(made.status).toBe(201);
   expect((await made.json()).commit).toMatch(/^[0-9a-f]{40}$/);
-  expect((await call('POST', '/api/v1/tenants', 'paula', input('garden'))).status).toBe(200);
+  expect((await call('POST', '/api/v1/tenants', 'paying', input('garden'))).status).toBe(200);
 
-  const status = await (await call('GET', '/api/v1/tenants/garden', 'paula')).json();
+  const status = await (await call('GET', '/api/v1/tenants/garden', 'paying')).json();
   expect(status.steps.map((s: { key: string; state: string }) => `${s.key} ${s.state}`)).toEqual([
     'membership done',
     'committed done',
@@ -54,26 +54,30 @@ test('preview, claim, look, change, stop, start, delete: the whole life by HTTP'
     'healthy unknown',
   ]);
   const { name: _, ...change } = input('garden', { plan: 'large' });
-  expect((await call('PUT', '/api/v1/tenants/garden', 'paula', change)).status).toBe(200);
-  expect((await call('POST', '/api/v1/tenants/garden/suspend', 'paula')).status).toBe(200);
-  expect((await call('POST', '/api/v1/tenants/garden/resume', 'paula')).status).toBe(200);
-  const audit = await (await call('GET', '/api/v1/tenants/garden/audit', 'paula')).json();
+  expect((await call('PUT', '/api/v1/tenants/garden', 'paying', change)).status).toBe(200);
+  expect((await call('POST', '/api/v1/tenants/garden/suspend', 'paying')).status).toBe(200);
+  expect((await call('POST', '/api/v1/tenants/garden/resume', 'paying')).status).toBe(200);
+  const audit = await (await call('GET', '/api/v1/tenants/garden/audit', 'paying')).json();
   expect(audit.commits.map((c: { subject: string }) => c.subject)).toEqual([
     'tenants: start garden',
     'tenants: stop garden',
     'tenants: update garden',
     'tenants: claim garden',
   ]);
-  const archive = await call('GET', '/api/v1/tenants/garden/export', 'paula');
+  const archive = await call('GET', '/api/v1/tenants/garden/export', 'paying');
   expect(new Uint8Array(await archive.arrayBuffer()).slice(0, 2)).toEqual(
     new Uint8Array([31, 139]),
   );
-  expect((await call('DELETE', '/api/v1/tenants/garden?confirm=gardem', 'paula')).status).toBe(400);
-  expect((await call('DELETE', '/api/v1/tenants/garden?confirm=garden', 'paula')).status).toBe(202);
+  expect((await call('DELETE', '/api/v1/tenants/garden?confirm=gardem', 'paying')).status).toBe(
+    400,
+  );
+  expect((await call('DELETE', '/api/v1/tenants/garden?confirm=garden', 'paying')).status).toBe(
+    202,
+  );
 });
 
 test('every fault of an input comes back with its path, in words', async () => {
-  const answer = await call('POST', '/api/v1/tenants', 'paula', { name: 'kube-x', role: 'admin' });
+  const answer = await call('POST', '/api/v1/tenants', 'paying', { name: 'kube-x', role: 'admin' });
   expect(answer.status).toBe(400);
   const problem = await answer.json();
   expect(problem.faults.map((f: { path: string }) => f.path).sort()).toEqual([
@@ -84,17 +88,17 @@ test('every fault of an input comes back with its path, in words', async () => {
   for (const body of ['[]', 'null', '"x"', '{', '']) {
     const bad = await w.app.request('/api/v1/tenants', {
       method: 'POST',
-      headers: { authorization: 'Bearer paula', 'content-type': 'application/json' },
+      headers: { authorization: 'Bearer paying', 'content-type': 'application/json' },
       body,
     });
     expect(bad.status, body).toBe(400);
   }
-  const large = await call('POST', '/api/v1/tenants', 'paula', { name: 'x'.repeat(100_000) });
+  const large = await call('POST', '/api/v1/tenants', 'paying', { name: 'x'.repeat(100_000) });
   expect(large.status).toBe(400);
 });
 
 test('without a token nothing is told, and strangers’ tenants are not there', async () => {
-  await call('POST', '/api/v1/tenants', 'paula', input('garden'));
+  await call('POST', '/api/v1/tenants', 'paying', input('garden'));
   const routes: [string, string][] = [
     ['GET', '/api/v1/tenants/garden'],
     ['POST', '/api/v1/tenants/garden/suspend'],
@@ -112,7 +116,7 @@ test('without a token nothing is told, and strangers’ tenants are not there', 
     expect((await nothing.json()).detail).toBe((await stranger.json()).detail);
   }
   for (const path of ['/api/v1/admin/tenants', '/api/v1/admin/sweep']) {
-    expect((await call('GET', path, 'paula')).status).toBe(403);
+    expect((await call('GET', path, 'paying')).status).toBe(403);
   }
 });
 
@@ -137,11 +141,11 @@ test('an administrator lists, searches and sweeps', async () => {
 test('the same Idempotency-Key: one commit, the same answer; another request: refused', async () => {
   const key = { 'idempotency-key': 'key-0123456789' };
   const all = await Promise.all(
-    [1, 2, 3].map(() => call('POST', '/api/v1/tenants', 'paula', input('garden'), key)),
+    [1, 2, 3].map(() => call('POST', '/api/v1/tenants', 'paying', input('garden'), key)),
   );
   expect(all.map((r) => r.status)).toEqual([201, 201, 201]);
   expect(new Set(await Promise.all(all.map((r) => r.text()))).size).toBe(1);
-  expect((await call('POST', '/api/v1/tenants', 'paula', input('other'), key)).status).toBe(409);
+  expect((await call('POST', '/api/v1/tenants', 'paying', input('other'), key)).status).toBe(409);
   expect((await call('POST', '/api/v1/tenants', 'mallory', input('mine'), key)).status).toBe(201);
   expect(await w.store.log('tenants/garden', 9)).toHaveLength(1);
 });
@@ -150,9 +154,9 @@ test('writes of one member are limited, others are not touched', async () => {
   await w.close();
   w = await world({ api: { rateLimit: { points: 3, per: '1m' } } });
   for (let i = 0; i < 3; i++) {
-    await call('POST', '/api/v1/tenants?preview=1', 'paula', input('garden'));
+    await call('POST', '/api/v1/tenants?preview=1', 'paying', input('garden'));
   }
-  const limited = await call('POST', '/api/v1/tenants', 'paula', input('garden'));
+  const limited = await call('POST', '/api/v1/tenants', 'paying', input('garden'));
   expect(limited.status).toBe(429);
   expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
   expect((await call('POST', '/api/v1/tenants', 'mallory', input('garden'))).status).toBe(201);
@@ -161,17 +165,17 @@ test('writes of one member are limited, others are not touched', async () => {
 test('POST /trigger claims, then wakes what is claimed', async () => {
   let woken = 0;
   w.ports.wake = () => void woken++;
-  expect((await call('POST', '/trigger', 'paula')).status).toBe(404);
-  expect(await (await call('POST', '/trigger', 'paula', input('garden'))).json()).toEqual({
+  expect((await call('POST', '/trigger', 'paying')).status).toBe(404);
+  expect(await (await call('POST', '/trigger', 'paying', input('garden'))).json()).toEqual({
     triggered: ['garden'],
   });
-  expect((await call('POST', '/trigger', 'paula')).status).toBe(202);
+  expect((await call('POST', '/trigger', 'paying')).status).toBe(202);
   expect(woken).toBe(1);
 });
 
 test('kubeconfig logs in by kubelogin, names the namespace and holds no secret', async () => {
-  await call('POST', '/api/v1/tenants', 'paula', input('garden'));
-  expect((await call('GET', '/api/v1/tenants/garden/kubeconfig', 'paula')).status).toBe(404);
+  await call('POST', '/api/v1/tenants', 'paying', input('garden'));
+  expect((await call('GET', '/api/v1/tenants/garden/kubeconfig', 'paying')).status).toBe(404);
   w.ports.kubeconfig = {
     server: 'https://api.member-prod.example:6443',
     ca: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
@@ -179,7 +183,7 @@ test('kubeconfig logs in by kubelogin, names the namespace and holds no secret',
     issuer: OWNER.iss,
     clientId: 'kubernetes',
   };
-  const text = await (await call('GET', '/api/v1/tenants/garden/kubeconfig', 'paula')).text();
+  const text = await (await call('GET', '/api/v1/tenants/garden/kubeconfig', 'paying')).text();
   const config = parse(text);
   expect(config.contexts[0].context).toEqual({
     cluster: 'member-prod',
@@ -194,15 +198,15 @@ test('kubeconfig logs in by kubelogin, names the namespace and holds no secret',
 });
 
 test('the feed link comes from ics-proxy and the vault’s state from the unsealer', async () => {
-  await call('POST', '/api/v1/tenants', 'paula', input('garden', { wants: { calendar: true } }));
+  await call('POST', '/api/v1/tenants', 'paying', input('garden', { wants: { calendar: true } }));
   w.ports.feedToken = async (label) => ({
     id: label,
     url: 'https://io.example/proxy/space.ics?token=abc',
   });
-  const feed = await call('POST', '/api/v1/tenants/garden/feed', 'paula');
+  const feed = await call('POST', '/api/v1/tenants/garden/feed', 'paying');
   expect(await feed.json()).toEqual({ url: 'https://io.example/proxy/space.ics?token=abc' });
   w.ports.vault = unsealer({ url: 'http://127.0.0.1:9', token: new Secret('x') });
-  expect(await (await call('GET', '/api/v1/vault', 'paula')).json()).toEqual({ vault: 'unknown' });
+  expect(await (await call('GET', '/api/v1/vault', 'paying')).json()).toEqual({ vault: 'unknown' });
 });
 
 test('the OpenAPI document has every route with an example, and says who may', async () => {
@@ -260,9 +264,9 @@ test('escape 9: a token with a missing, empty or other claim is nobody’s', asy
     algorithms: ['ES256'],
     adminScope: 'provisioner:admin',
   });
-  expect(await authenticate(await sign({ name: 'Paula' }))).toMatchObject({
+  expect(await authenticate(await sign({ name: 'Paying Member' }))).toMatchObject({
     subject: { iss: url, sub: 'u1' },
-    name: 'Paula',
+    name: 'Paying Member',
     admin: false,
   });
   expect((await authenticate(await sign({ scope: 'openid provisioner:admin' }))).admin).toBe(true);

@@ -10,7 +10,7 @@ export const tenantBody = z.looseObject({
   plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
   repository: z.unknown().optional().openapi({
     type: 'object',
-    example: { url: 'https://codeberg.org/paula/garden', ref: 'main', path: './' },
+    example: { url: 'https://codeberg.org/member/garden', ref: 'main', path: './' },
   }),
   wants: z.unknown().optional().openapi({ type: 'object', example: { calendar: true } }),
   suspend: z.unknown().optional().openapi({ type: 'boolean', example: false }),
@@ -23,7 +23,7 @@ export const changeBody = z.looseObject({
   plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
   repository: z.unknown().optional().openapi({
     type: 'object',
-    example: { url: 'https://codeberg.org/paula/garden', ref: 'main', path: './apps' },
+    example: { url: 'https://codeberg.org/member/garden', ref: 'main', path: './apps' },
   }),
   wants: z.unknown().optional().openapi({ type: 'object', example: { calendar: true } }),
   suspend: z.unknown().optional().openapi({ type: 'boolean', example: false }),

@@ -9,7 +9,7 @@ let w: World;
 beforeEach(async () => w = await world());
 afterEach(() => w.close());
 const context = { requestId: 'request-1' };
-const paula = person('paula');
+const paying = person('paying');
 const mallory = person('mallory');
 
 async function refusal(work: Promise<unknown>): Promise<string> {
@@ -23,49 +23,49 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 }
 
 test('a claim is one commit of exactly what the preview showed', async () => {
-  const preview = await w.tenants.preview(paula, input('garden'));
+  const preview = await w.tenants.preview(paying, input('garden'));
   expect(preview.files.every((file) => file.kind === 'added')).toBe(true);
   expect(preview.files.map((file) => file.path)).toContain('tenants/garden/namespace.yaml');
   expect(preview.files[0]!.diff).toContain('+kind: ');
   w.clock.now += 5000; // the clock may move between the two
-  const done = await w.tenants.claim(paula, input('garden'), {
+  const done = await w.tenants.claim(paying, input('garden'), {
     ...context,
     preview: preview.preview,
   });
   expect(done.commit).toMatch(/^[0-9a-f]{40}$/);
-  const [entry] = await w.tenants.audit(paula, 'garden');
+  const [entry] = await w.tenants.audit(paying, 'garden');
   expect(entry).toMatchObject({
-    author: 'Member paula',
+    author: 'Member paying',
     subject: 'tenants: claim garden',
-    trailers: { Subject: `${paula.subject.iss}#paula`, 'Request-Id': 'request-1' },
+    trailers: { Subject: `${paying.subject.iss}#paying`, 'Request-Id': 'request-1' },
   });
   const files = await filesOf(await w.store.snapshot(), 'garden');
   expect(new Map([...files].sort())).toEqual(new Map([...render(done.record, w.policy)].sort()));
 });
 
 test('agreeing to something else than was shown is refused', async () => {
-  const preview = await w.tenants.preview(paula, input('garden'));
+  const preview = await w.tenants.preview(paying, input('garden'));
   const other = input('garden', { plan: 'large' });
-  expect(await refusal(w.tenants.claim(paula, other, { ...context, preview: preview.preview })))
+  expect(await refusal(w.tenants.claim(paying, other, { ...context, preview: preview.preview })))
     .toMatch(/^conflict: .*no longer/);
 });
 
 test('claiming again is a success without a commit; with other settings a conflict', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
+  await w.tenants.claim(paying, input('garden'), context);
   w.clock.now += 60_000;
-  expect((await w.tenants.claim(paula, input('garden'), context)).commit).toBeUndefined();
-  expect(await refusal(w.tenants.claim(paula, input('garden', { plan: 'large' }), context)))
+  expect((await w.tenants.claim(paying, input('garden'), context)).commit).toBeUndefined();
+  expect(await refusal(w.tenants.claim(paying, input('garden', { plan: 'large' }), context)))
     .toMatch(/^conflict: .*you have it already/);
 });
 
 test('escape 8: another’s name cannot be had, and the loser is told why', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
+  await w.tenants.claim(paying, input('garden'), context);
   expect(await refusal(w.tenants.claim(mallory, input('garden'), context)))
     .toBe('conflict: Cannot give you the name garden: it is taken');
 });
 
 test('another’s tenant is as if it were not there, for every operation', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
+  await w.tenants.claim(paying, input('garden'), context);
   const { name: _, ...change } = input('garden');
   for (
     const work of [
@@ -86,14 +86,14 @@ test('another’s tenant is as if it were not there, for every operation', async
 });
 
 test('escape 8 again: the same sub at another issuer is another member', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
-  const twin = person('paula', { subject: { iss: 'https://evil.example', sub: 'paula' } });
+  await w.tenants.claim(paying, input('garden'), context);
+  const twin = person('paying', { subject: { iss: 'https://evil.example', sub: 'paying' } });
   expect(await refusal(w.tenants.get(twin, 'garden'))).toMatch(/^not_found/);
 });
 
 test('one tenant each, unless the policy says more; a deletion makes room', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
-  expect(await refusal(w.tenants.claim(paula, input('second'), context))).toMatch(/at most 1/);
+  await w.tenants.claim(paying, input('garden'), context);
+  expect(await refusal(w.tenants.claim(paying, input('second'), context))).toMatch(/at most 1/);
   const both = await Promise.allSettled(
     ['one', 'two', 'three'].map((n) => w.tenants.claim(mallory, input(n), context)),
   );
@@ -102,54 +102,54 @@ test('one tenant each, unless the policy says more; a deletion makes room', asyn
 
 test('not paying is told kindly, not knowing is told as that, and neither admits', async () => {
   w.membership.fallback = 'no';
-  expect(await refusal(w.tenants.claim(paula, input('garden'), context))).toMatch(
+  expect(await refusal(w.tenants.claim(paying, input('garden'), context))).toMatch(
     /^forbidden: .*not paid/,
   );
   w.membership.fallback = 'unknown';
-  expect(await refusal(w.tenants.claim(paula, input('garden'), context)))
+  expect(await refusal(w.tenants.claim(paying, input('garden'), context)))
     .toMatch(/^unavailable: .*nothing is lost/);
   expect((await w.store.snapshot()).revision).toBeUndefined();
 });
 
 test('stopping and deleting need no membership; starting does', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
+  await w.tenants.claim(paying, input('garden'), context);
   w.membership.fallback = 'no';
-  expect((await w.tenants.suspend(paula, 'garden', true, context)).record.suspend).toBe(true);
-  expect(await refusal(w.tenants.suspend(paula, 'garden', false, context))).toMatch(/^forbidden/);
-  expect(await refusal(w.tenants.remove(paula, 'garden', 'gardem', context))).toMatch(/^invalid/);
-  const gone = await w.tenants.remove(paula, 'garden', 'garden', context);
+  expect((await w.tenants.suspend(paying, 'garden', true, context)).record.suspend).toBe(true);
+  expect(await refusal(w.tenants.suspend(paying, 'garden', false, context))).toMatch(/^forbidden/);
+  expect(await refusal(w.tenants.remove(paying, 'garden', 'gardem', context))).toMatch(/^invalid/);
+  const gone = await w.tenants.remove(paying, 'garden', 'garden', context);
   expect(gone.record).toMatchObject({ state: 'draining', reason: 'requested' });
-  expect(await refusal(w.tenants.suspend(paula, 'garden', true, context))).toMatch(
+  expect(await refusal(w.tenants.suspend(paying, 'garden', true, context))).toMatch(
     /is being deleted/,
   );
 });
 
 test('a name that was used is a tombstone: for its owner too', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
-  await w.tenants.remove(paula, 'garden', 'garden', context);
+  await w.tenants.claim(paying, input('garden'), context);
+  await w.tenants.remove(paying, 'garden', 'garden', context);
   w.drained.add('garden');
   await w.sweep.run();
-  expect(await w.tenants.mine(paula)).toEqual([]);
-  expect(await (await w.store.snapshot()).read(indexPath(paula.subject))).toBeUndefined();
-  for (const who of [paula, mallory]) {
+  expect(await w.tenants.mine(paying)).toEqual([]);
+  expect(await (await w.store.snapshot()).read(indexPath(paying.subject))).toBeUndefined();
+  for (const who of [paying, mallory]) {
     expect(await refusal(w.tenants.claim(who, input('garden'), context))).toMatch(
       /never given out again/,
     );
   }
-  expect((await w.tenants.claim(paula, input('garden2'), context)).commit).toBeTruthy();
+  expect((await w.tenants.claim(paying, input('garden2'), context)).commit).toBeTruthy();
 });
 
 test('an update changes what it should; paying again and saving brings a lapsed tenant back', async () => {
-  await w.tenants.claim(paula, input('garden'), context);
+  await w.tenants.claim(paying, input('garden'), context);
   const { name: _, ...change } = input('garden', { plan: 'large' });
-  const preview = await w.tenants.previewUpdate(paula, 'garden', change);
+  const preview = await w.tenants.previewUpdate(paying, 'garden', change);
   expect(preview.files.map((f) => f.path)).toEqual([
     'tenants/garden/limitrange.yaml',
     'tenants/garden/resourcequota.yaml',
     'tenants/garden/tenant.json',
   ]);
-  expect((await w.tenants.update(paula, 'garden', change, context)).record.plan).toBe('large');
-  expect(await refusal(w.tenants.update(paula, 'garden', { ...change, owner: 'x' }, context)))
+  expect((await w.tenants.update(paying, 'garden', change, context)).record.plan).toBe('large');
+  expect(await refusal(w.tenants.update(paying, 'garden', { ...change, owner: 'x' }, context)))
     .toMatch(/owner is not yours to set/);
 });
 

@@ -160,5 +160,5 @@ export async function world(options: WorldOptions = {}) {
 export type World = Awaited<ReturnType<typeof world>>;
 
 export function input(name: string, over: Record<string, unknown> = {}): Record<string, unknown> {
-  return { name, repository: { url: `https://codeberg.org/paula/${name}` }, ...over };
+  return { name, repository: { url: `https://codeberg.org/member/${name}` }, ...over };
 }

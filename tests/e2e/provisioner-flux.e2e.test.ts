@@ -100,7 +100,7 @@ needs('flux')('tenants on a real cluster', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hackspace-tenants-'));
   const clock = { now: Date.parse('2026-11-23T12:00:00Z') };
   const membership = new ScriptedMembership();
-  const paula = person('paula');
+  const paying = person('paying');
   const context = { requestId: 'request-1' };
   let flux: Flux;
   let store: Store;
@@ -207,7 +207,7 @@ needs('flux')('tenants on a real cluster', () => {
   test('a commit becomes a namespace, and the member is told how far it has come', async () => {
     const begun = performance.now();
     const { record } = await tenants.claim(
-      paula,
+      paying,
       { name: 'garden', repository: repositoryOf() },
       context,
     );
@@ -216,9 +216,9 @@ needs('flux')('tenants on a real cluster', () => {
     process.stdout.write(`commit to applied: ${Math.round(performance.now() - begun)} ms\n`);
     await waitFor(
       'applied',
-      async () => (await steps(paula, 'garden')).text.includes('applied done'),
+      async () => (await steps(paying, 'garden')).text.includes('applied done'),
     );
-    const seen = await steps(paula, 'garden');
+    const seen = await steps(paying, 'garden');
     expect(seen.text).toBe('fetched done, applied done, healthy done');
     expect(seen.drift).toEqual([]);
     expect(seen.quota.find((line) => line.name === 'persistentvolumeclaims')).toMatchObject({
@@ -257,14 +257,14 @@ needs('flux')('tenants on a real cluster', () => {
   test('what goes wrong in the member’s repository is told in plain words', async () => {
     const change = (repository: Record<string, string>) =>
       tenants.update(
-        paula,
+        paying,
         'garden',
         { repository: { ...repositoryOf(), ...repository } },
         context,
       );
     const told = async (pattern: RegExp) => {
       await waitFor(`words like ${pattern}`, async () => {
-        const { steps } = await status.statusOf(await tenants.get(paula, 'garden'));
+        const { steps } = await status.statusOf(await tenants.get(paying, 'garden'));
         return steps.some((step) => step.state === 'failed' && pattern.test(step.text));
       });
     };
@@ -285,7 +285,7 @@ needs('flux')('tenants on a real cluster', () => {
     await flux.reconcile('GitRepository', 'tenant-garden', 'tenant');
     await waitFor(
       'applied again',
-      async () => (await steps(paula, 'garden')).text.includes('applied done'),
+      async () => (await steps(paying, 'garden')).text.includes('applied done'),
     );
   });
 
@@ -295,7 +295,7 @@ needs('flux')('tenants on a real cluster', () => {
       headers: { 'content-type': 'application/merge-patch+json' },
       body: { spec: { hard: { pods: '99' } } },
     });
-    expect((await steps(paula, 'garden')).drift).toEqual([
+    expect((await steps(paying, 'garden')).drift).toEqual([
       'the quota: pods is not what was committed',
     ]);
     await flux.reconcile('Kustomization', 'flux-system', 'tenants');
@@ -306,34 +306,34 @@ needs('flux')('tenants on a real cluster', () => {
   });
 
   test('stopped by its member: replicas 0, pods 0, the volume stays; started: back', async () => {
-    await tenants.suspend(paula, 'garden', true, context);
+    await tenants.suspend(paying, 'garden', true, context);
     await replicas(0);
     expect((await object(quota)).spec.hard.pods).toBe('0');
     expect((await object('/apis/batch/v1/namespaces/tenant-garden/cronjobs/nightly')).spec.suspend)
       .toBe(true);
     expect(await ask('/api/v1/namespaces/tenant-garden/persistentvolumeclaims/data')).toBe(200);
-    await tenants.suspend(paula, 'garden', false, context);
+    await tenants.suspend(paying, 'garden', false, context);
     await replicas(2);
   });
 
   test('lapsed: nothing in grace, replicas 0 after it; paid again: everything back', async () => {
     await days(20, 'no');
-    expect((await tenants.get(paula, 'garden')).state).toBe('grace');
+    expect((await tenants.get(paying, 'garden')).state).toBe('grace');
     expect((await object(web)).spec.replicas).toBe(2);
     await days(20, 'no');
-    expect((await tenants.get(paula, 'garden')).state).toBe('suspended');
+    expect((await tenants.get(paying, 'garden')).state).toBe('suspended');
     await replicas(0);
     await days(1, 'yes');
     await replicas(2);
   });
 
   test('deleted in two commits: drained first, then the namespace; no finalizer sticks', async () => {
-    await tenants.claim(paula, { name: 'second', repository: repositoryOf() }, context);
+    await tenants.claim(paying, { name: 'second', repository: repositoryOf() }, context);
     await waitFor(
       'the second',
       async () => (await ask('/api/v1/namespaces/tenant-second')) === 200,
     );
-    await tenants.remove(paula, 'garden', 'garden', context);
+    await tenants.remove(paying, 'garden', 'garden', context);
     await waitFor('the drain', () => status.drained('garden'));
     expect(await ask(web)).toBe(404);
     expect(await ask('/api/v1/namespaces/tenant-garden')).toBe(200);
@@ -354,7 +354,7 @@ needs('flux')('tenants on a real cluster', () => {
   });
 
   test('even the last tenant goes', async () => {
-    await tenants.remove(paula, 'second', 'second', context);
+    await tenants.remove(paying, 'second', 'second', context);
     await waitFor('the drain', () => status.drained('second'));
     await days(1, 'yes');
     await waitFor(

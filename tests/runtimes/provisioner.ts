@@ -19,7 +19,7 @@ async function startLogin(): Promise<string> {
   await new Promise<void>((done) => login!.listen(0, '127.0.0.1', done));
   const issuer = `http://127.0.0.1:${(login.address() as AddressInfo).port}`;
   token = await new SignJWT({ azp: 'cli' }).setProtectedHeader({ alg: 'ES256', kid: 'k' })
-    .setIssuer(issuer).setSubject('paula').setAudience('provisioner').setExpirationTime('5m')
+    .setIssuer(issuer).setSubject('paying').setAudience('provisioner').setExpirationTime('5m')
     .sign(privateKey);
   return issuer;
 }
@@ -31,7 +31,7 @@ export const provisioner: Smoke = {
     const issuer = await startLogin();
     await writeFile(
       join(folder, 'members.yaml'),
-      JSON.stringify({ members: [{ iss: issuer, sub: 'paula' }] }),
+      JSON.stringify({ members: [{ iss: issuer, sub: 'paying' }] }),
     );
     await writeFile(
       join(folder, 'policy.yaml'),
@@ -76,7 +76,7 @@ export const provisioner: Smoke = {
       fetch(`${url}/api/v1/tenants`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
-        body: '{"name":"garden","repository":{"url":"https://codeberg.org/paula/garden"}}',
+        body: '{"name":"garden","repository":{"url":"https://codeberg.org/member/garden"}}',
       });
     try {
       if ((await claim({})).status !== 401) throw new Error('a stranger could claim');

@@ -47,13 +47,13 @@ const options = (port: number) => ({
 test('a letter arrives over SMTP, at one address, with the date', async () => {
   const server = await sink();
   const mail = smtp(options(server.port));
-  await mail.tellMember('paula@hackspace.example', {
+  await mail.tellMember('paying@hackspace.example', {
     kind: 'grace',
     name: 'garden',
     due: '2026-12-26T12:00:00.000Z',
   });
   await mail.tellAdmin('Nothing was done');
-  expect(server.mails.map((m) => m.to)).toEqual([['paula@hackspace.example'], [
+  expect(server.mails.map((m) => m.to)).toEqual([['paying@hackspace.example'], [
     'admin@hackspace.example',
   ]]);
   expect(server.mails[0]!.text).toContain('Subject: [Hackspace] Your membership: garden stops on');
@@ -85,16 +85,16 @@ test('an address cannot add another, nor a header', async () => {
 test('a refusal and a silent server are errors without the address', async () => {
   const server = await sink(true);
   const notice = { kind: 'active', name: 'garden' } as const;
-  const refused = await smtp(options(server.port)).tellMember('paula@x.example', notice).catch((
+  const refused = await smtp(options(server.port)).tellMember('paying@x.example', notice).catch((
     e,
   ) => e);
   expect(refused.message).toBe('Cannot send a letter: 550');
   await server.close();
-  const gone = await smtp(options(server.port)).tellMember('paula@x.example', notice).catch((e) =>
+  const gone = await smtp(options(server.port)).tellMember('paying@x.example', notice).catch((e) =>
     e
   );
   expect(gone.code).toBe('unavailable');
-  expect(`${gone.message}${gone.cause ?? ''}`).not.toContain('paula');
+  expect(`${gone.message}${gone.cause ?? ''}`).not.toContain('paying');
 });
 
 test('every state has a letter in plain words, folded for mail', () => {
@@ -124,11 +124,11 @@ test('the webhook is signed over its bytes, as Flux’s generic-hmac wants it', 
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   const hook = webhook(url, new Secret('the key'));
-  await hook.tellMember('paula@x.example', { kind: 'grace', name: 'garden' });
+  await hook.tellMember('paying@x.example', { kind: 'grace', name: 'garden' });
   const mac = createHmac('sha256', 'the key').update(got[0]!.body).digest('hex');
   expect(got[0]!.signature).toBe(`sha256=${mac}`);
   expect(JSON.parse(got[0]!.body)).toEqual({
-    to: 'paula@x.example',
+    to: 'paying@x.example',
     kind: 'grace',
     name: 'garden',
   });

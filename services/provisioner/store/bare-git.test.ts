@@ -57,7 +57,7 @@ describe('bare-git, with the real git', () => {
     writeFileSync(allowed, `${committer.email} ${execFileSync('cat', [`${key}.pub`])}`);
     const config = ['-c', 'gpg.format=ssh', '-c', `gpg.ssh.allowedSignersFile=${allowed}`];
     const log = git(options.dir, ...config, 'log', '--format=%G? %an', 'main');
-    expect(log.trim().split('\n')).toEqual(Array(3).fill('G Paula Paying'));
+    expect(log.trim().split('\n')).toEqual(Array(3).fill('G Paying Member'));
     await store.close();
   });
 

@@ -5,7 +5,7 @@ import { openStore } from './queue.ts';
 import type { Backend, Change, Snapshot, Store } from './store.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const MEMBER = { name: 'Paula Paying', email: 'u1@members.invalid' };
+const MEMBER = { name: 'Paying Member', email: 'u1@members.invalid' };
 
 export interface ContractOptions {
   /** A backend on a NEW empty branch or repository; `again` opens the same one as another replica. */
@@ -88,7 +88,7 @@ export function storeContract(options: ContractOptions): void {
     const [entry] = await store.log('tenants/a', 1);
     expect(entry).toMatchObject({
       commit,
-      author: 'Paula Paying',
+      author: 'Paying Member',
       subject: 'tenants: update a',
       trailers: { 'Subject': 'https://login.example#u1', 'Request-Id': 'r-1 Injected: yes' },
     });

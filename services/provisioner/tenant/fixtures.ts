@@ -44,7 +44,7 @@ export function examplePolicy(over: Record<string, unknown> = {}): Policy {
 export function exampleInput(over: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     name: 'garden',
-    repository: { url: 'https://codeberg.org/paula/garden' },
+    repository: { url: 'https://codeberg.org/member/garden' },
     ...over,
   };
 }

@@ -23,7 +23,7 @@ test('the shortest input gets the defaults', () => {
   expect(exampleTenant()).toEqual({
     name: 'garden',
     plan: 'small',
-    repository: { url: 'https://codeberg.org/paula/garden', ref: 'main', path: './' },
+    repository: { url: 'https://codeberg.org/member/garden', ref: 'main', path: './' },
     wants: { calendar: false },
     suspend: false,
   });
