@@ -102,7 +102,12 @@ test('health, readiness with reasons, metrics and OpenAPI are there', async () =
   expect(metrics).toContain('test_http_request_duration_seconds_count');
   expect(metrics).not.toContain('a-secret-id');
   const openapi = await (await http.request('/openapi.json')).json();
-  expect(Object.keys(openapi.paths)).toEqual(['/things/{id}']);
+  expect(Object.keys(openapi.paths).sort()).toEqual([
+    '/healthz',
+    '/metrics',
+    '/readyz',
+    '/things/{id}',
+  ]);
 });
 
 test('the access log never holds a query or a concrete path', async () => {
@@ -176,4 +181,19 @@ test('a request without a declared length is served, and a chunked one is still 
     });
   expect(await chunked(0)).toContain('200');
   expect(await chunked(2 * 1024 * 1024)).toContain('400');
+});
+
+test('a method that is not routed is told which are; a path that is not there stays a 404', async () => {
+  const http = app();
+  http.use('/things/*', async (_, next) => await next());
+  for (const method of ['GET', 'DELETE', 'PUT', 'MADE-UP']) {
+    const response = await http.request('/things/1', { method });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
+  }
+  expect((await http.request('/healthz', { method: 'POST' })).headers.get('allow')).toBe(
+    'HEAD, GET',
+  );
+  expect((await http.request('/things', { method: 'POST' })).status).toBe(404);
+  expect((await http.request('/thing/1', { method: 'PATCH' })).status).toBe(404);
 });

@@ -4,25 +4,16 @@ import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { randomUUID } from 'node:crypto';
-import { AppError, describe, type ErrorCode, type Fault } from './errors.ts';
+import { AppError, describe, type ErrorCode } from './errors.ts';
 import { getLogger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { type Problem, registerCommon } from './openapi.ts';
+
+export type { Problem };
 
 /** What every route of every service can read with `c.get(…)`. */
 export interface HttpEnv {
   Variables: { requestId: string };
-}
-
-/** RFC 9457 problem details. `detail` may be shown to anyone. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  code: ErrorCode;
-  detail: string;
-  requestId: string;
-  retryAfter?: number;
-  faults?: Fault[];
 }
 
 export interface HttpOptions {
@@ -43,6 +34,7 @@ const STATUS: Record<ErrorCode, { status: ContentfulStatusCode; title: string }>
   unauthenticated: { status: 401, title: 'Not signed in' },
   forbidden: { status: 403, title: 'Not allowed' },
   not_found: { status: 404, title: 'Not found' },
+  method_not_allowed: { status: 405, title: 'Method not allowed' },
   conflict: { status: 409, title: 'Conflict' },
   rate_limited: { status: 429, title: 'Too many requests' },
   unavailable: { status: 503, title: 'Not available now' },
@@ -53,6 +45,7 @@ const CODES: Record<number, ErrorCode> = {
   401: 'unauthenticated',
   403: 'forbidden',
   404: 'not_found',
+  405: 'method_not_allowed',
   409: 'conflict',
   429: 'rate_limited',
   503: 'unavailable',
@@ -121,7 +114,17 @@ export function createHttp(options: HttpOptions): OpenAPIHono<HttpEnv> {
   }));
 
   app.onError((error, c) => respondError(error, c, options, log));
-  app.notFound((c) => respondError(new AppError('not_found', 'Nothing is here'), c, options, log));
+  app.notFound(async (c) => {
+    const allowed = methodsOf(app, c.req.path);
+    if (allowed.length === 0) {
+      return await respondError(new AppError('not_found', 'Nothing is here'), c, options, log);
+    }
+    const error = new AppError('method_not_allowed', 'Cannot do that here: see Allow');
+    const response = await respondError(error, c, options, log);
+    response.headers.set('Allow', allowed.join(', '));
+    return response;
+  });
+  registerCommon(app);
 
   app.get('/healthz', (c) => c.json({ status: 'ok', service: options.service }));
   app.get('/readyz', async (c) => {
@@ -138,6 +141,15 @@ export function createHttp(options: HttpOptions): OpenAPIHono<HttpEnv> {
       info: { title: options.title, version: options.version },
     })));
   return app;
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** The methods that are routed here: each matches more than what runs for every method. */
+function methodsOf(app: OpenAPIHono<HttpEnv>, path: string): string[] {
+  const common = app.router.match('', path)[0].length;
+  const found = METHODS.filter((method) => app.router.match(method, path)[0].length > common);
+  return found.includes('GET') ? ['HEAD', ...found] : found;
 }
 
 /** The route pattern, so that no id or token becomes a metric label. */

@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { bearer, equalSecret, rateLimit } from '@hackspace/kit/guard.ts';
 import type { HttpEnv } from '@hackspace/kit/http.ts';
+import { bearerScheme, json, problems } from '@hackspace/kit/openapi.ts';
 import type { Secret } from '@hackspace/kit/config.ts';
 import { type Config, feedUrl } from './config.ts';
 import type { Feeds } from './feeds.ts';
@@ -29,6 +30,8 @@ export const newTokenBody = z.strictObject({
   }),
 }).openapi('NewToken');
 
+const rotateBody = z.strictObject({ overlap: z.string().max(10).default('7d') }).openapi('Rotate');
+
 const tokenShape = z.object({
   id: tokenId,
   feed: feedId,
@@ -51,12 +54,14 @@ const feedShape = z.looseObject({
   id: feedId,
   name: z.string(),
   state: z.enum(['ok', 'degraded', 'waiting']),
+  error: z.string().optional(),
   sources: z.array(z.looseObject({
     id: z.string(),
     state: z.enum(['ok', 'failing', 'stale', 'waiting']),
     ageSeconds: z.number().optional(),
     failures: z.number(),
     error: z.string().optional(),
+    needsHuman: z.boolean(),
   })),
   views: z.array(z.looseObject({
     view: z.enum(['full', 'busy']),
@@ -66,17 +71,11 @@ const feedShape = z.looseObject({
   })),
 }).openapi('Feed');
 
-const json = <S extends z.ZodType>(schema: S, description: string) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const wrong = {
-  401: { description: 'The admin token is missing or wrong' },
-  404: { description: 'No such feed or token' },
-};
+const feedParam = z.object({ feed: feedId });
+const tokenParam = z.object({ id: tokenId });
 
 /** Adds `/api`: health of the feeds, and their tokens, for holders of the admin token. */
-export function addApi(http: OpenAPIHono<HttpEnv>, ports: ApiPorts): void {
+export function addApi(http: OpenAPIHono<HttpEnv>, ports: ApiPorts) {
   const { config, feeds, tokens, admin, now } = ports;
   const failures = rateLimit({ points: 10, perMs: 60_000 });
 
@@ -98,105 +97,119 @@ export function addApi(http: OpenAPIHono<HttpEnv>, ports: ApiPorts): void {
     return feed;
   };
 
-  http.openapi(
-    createRoute({
-      method: 'get',
-      path: '/api/feeds',
-      summary: 'Health of every feed and source',
-      responses: {
-        200: json(z.object({ feeds: z.array(feedShape) }), 'All feeds'),
-        401: wrong[401],
+  const api = {
+    ...bearerScheme(http, 'admin', 'The admin token'),
+    tags: ['api'],
+  };
+  const always = problems(401, 429);
+  const addressed = { ...always, ...problems(400, 404) };
+  return http
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'get',
+        path: '/api/feeds',
+        summary: 'Health of every feed and source',
+        responses: { 200: json(z.object({ feeds: z.array(feedShape) }), 'All feeds'), ...always },
+      }),
+      (c) => c.json({ feeds: feeds.health().map((feed) => ({ ...feed })) } as never, 200),
+    )
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'post',
+        path: '/api/feeds/{feed}/refresh',
+        summary: 'Fetch every source of a feed now',
+        request: { params: feedParam },
+        responses: { 200: json(feedShape, 'The feed, afterwards'), ...addressed },
+      }),
+      async (c) => {
+        const feed = known(c.req.valid('param').feed);
+        await feeds.refresh(feed);
+        return c.json({ ...feeds.health(feed)[0]! } as never, 200);
       },
-    }),
-    (c) => c.json({ feeds: feeds.health().map((feed) => ({ ...feed })) } as never, 200),
-  );
-  http.openapi(
-    createRoute({
-      method: 'post',
-      path: '/api/feeds/{feed}/refresh',
-      summary: 'Fetch every source of a feed now',
-      request: { params: z.object({ feed: feedId }) },
-      responses: { 200: json(feedShape, 'The feed, afterwards'), ...wrong },
-    }),
-    async (c) => {
-      const feed = known(c.req.valid('param').feed);
-      await feeds.refresh(feed);
-      return c.json({ ...feeds.health(feed)[0]! } as never, 200);
-    },
-  );
-  http.openapi(
-    createRoute({
-      method: 'get',
-      path: '/api/feeds/{feed}/tokens',
-      summary: 'The tokens of a feed, without the tokens themselves',
-      request: { params: z.object({ feed: feedId }) },
-      responses: { 200: json(z.object({ tokens: z.array(tokenShape) }), 'Its tokens'), ...wrong },
-    }),
-    (c) => {
-      const feed = known(c.req.valid('param').feed);
-      return c.json({ tokens: tokens.list(feed).map(showToken) }, 200);
-    },
-  );
-  http.openapi(
-    createRoute({
-      method: 'post',
-      path: '/api/feeds/{feed}/tokens',
-      summary: 'Make a token: its URL is in this answer and nowhere else',
-      request: {
-        params: z.object({ feed: feedId }),
-        body: { required: true, content: { 'application/json': { schema: newTokenBody } } },
-      },
-      responses: { 201: json(createdShape, 'The new token'), ...wrong },
-    }),
-    async (c) => {
-      const feed = known(c.req.valid('param').feed);
-      const { label, view, expires } = c.req.valid('json');
-      const made = await tokens.create({
-        feed,
-        label,
-        view,
-        expires: expires === undefined ? undefined : parseExpiry(expires, now()),
-      });
-      return c.json(showCreated(config, made), 201);
-    },
-  );
-  http.openapi(
-    createRoute({
-      method: 'post',
-      path: '/api/tokens/{id}/rotate',
-      summary: 'Replace a token; the old one goes on for `overlap`',
-      request: {
-        params: z.object({ id: tokenId }),
-        body: {
-          content: {
-            'application/json': {
-              schema: z.strictObject({ overlap: z.string().max(10).default('7d') }),
-            },
-          },
+    )
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'get',
+        path: '/api/feeds/{feed}/tokens',
+        summary: 'The tokens of a feed, without the tokens themselves',
+        request: { params: feedParam },
+        responses: {
+          200: json(z.object({ tokens: z.array(tokenShape) }), 'Its tokens'),
+          ...addressed,
         },
+      }),
+      (c) => {
+        const feed = known(c.req.valid('param').feed);
+        return c.json({ tokens: tokens.list(feed).map(showToken) }, 200);
       },
-      responses: { 201: json(createdShape, 'The new token'), ...wrong },
-    }),
-    async (c) => {
-      const { overlap = '7d' } = c.req.valid('json') ?? {};
-      const made = await tokens.rotate(c.req.valid('param').id, parseOverlap(overlap));
-      return c.json(showCreated(config, made), 201);
-    },
-  );
-  http.openapi(
-    createRoute({
-      method: 'delete',
-      path: '/api/tokens/{id}',
-      summary: 'Revoke a token, at once',
-      request: { params: z.object({ id: tokenId }) },
-      responses: { 204: { description: 'It is gone' }, ...wrong },
-    }),
-    async (c) => {
-      await tokens.revoke(c.req.valid('param').id);
-      return c.body(null, 204);
-    },
-  );
+    )
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'post',
+        path: '/api/feeds/{feed}/tokens',
+        summary: 'Make a token: its URL is in this answer and nowhere else',
+        request: {
+          params: feedParam,
+          body: { required: true, content: { 'application/json': { schema: newTokenBody } } },
+        },
+        responses: { 201: json(createdShape, 'The new token'), ...addressed, ...problems(503) },
+      }),
+      async (c) => {
+        const feed = known(c.req.valid('param').feed);
+        const { label, view, expires } = c.req.valid('json');
+        const made = await tokens.create({
+          feed,
+          label,
+          view,
+          expires: expires === undefined ? undefined : parseExpiry(expires, now()),
+        });
+        return c.json(showCreated(config, made), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'post',
+        path: '/api/tokens/{id}/rotate',
+        summary: 'Replace a token; the old one goes on for `overlap`',
+        request: {
+          params: tokenParam,
+          body: { content: { 'application/json': { schema: rotateBody } } },
+        },
+        responses: {
+          201: json(createdShape, 'The new token'),
+          ...addressed,
+          ...problems(409, 503),
+        },
+      }),
+      async (c) => {
+        const { overlap = '7d' } = c.req.valid('json') ?? {};
+        const made = await tokens.rotate(c.req.valid('param').id, parseOverlap(overlap));
+        return c.json(showCreated(config, made), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...api,
+        method: 'delete',
+        path: '/api/tokens/{id}',
+        summary: 'Revoke a token, at once',
+        request: { params: tokenParam },
+        responses: { 204: { description: 'It is gone' }, ...addressed, ...problems(503) },
+      }),
+      async (c) => {
+        await tokens.revoke(c.req.valid('param').id);
+        return c.body(null, 204);
+      },
+    );
 }
+
+/** The API's type, for clients: `apiClient<IcsProxyApi>`. */
+export type IcsProxyApi = ReturnType<typeof addApi>;
 
 function showCreated(config: Config, made: { token: string; record: TokenRecord }) {
   const { created, expires, ...rest } = made.record;

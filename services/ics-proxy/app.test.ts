@@ -348,6 +348,11 @@ test('the OpenAPI document names every route', async () => {
     '/api/feeds/{feed}/tokens',
     '/api/tokens/{id}',
     '/api/tokens/{id}/rotate',
+    '/healthz',
+    '/metrics',
+    '/proxy/{feed}',
     '/proxy/{feed}.ics',
+    '/proxy/{feed}.json',
+    '/readyz',
   ]);
 });

@@ -8,6 +8,7 @@ import { clientAddress, createAccess, trustedProxies } from './access.ts';
 import { addAdmin } from './admin.ts';
 import { addApi } from './api.ts';
 import type { Config } from './config.ts';
+import { documentFeeds } from './feed-openapi.ts';
 import { createFeedHttp, type FeedAnswer, type FeedRequest } from './feed-http.ts';
 import type { Feeds } from './feeds.ts';
 import { feedMetrics } from './measure.ts';
@@ -81,18 +82,7 @@ export function createApp(config: Config, ports: AppPorts): App {
     };
   }
 
-  http.openAPIRegistry.registerPath({
-    method: 'get',
-    path: '/proxy/{feed}.ics',
-    summary: 'The merged calendar; token by query, Bearer or the password of Basic',
-    responses: {
-      200: { description: 'text/calendar' },
-      304: { description: 'Not changed' },
-      404: { description: 'The one answer to every kind of wrong' },
-      429: { description: 'Too many failed requests' },
-      503: { description: 'No source has been fetched so far; see Retry-After' },
-    },
-  });
+  documentFeeds(http);
   http.get('/proxy/:file', async (c, next) => {
     const feed = withoutExtension(c.req.param('file'), '.ics');
     if (feed === undefined) return await next();

@@ -215,7 +215,9 @@ test('the OpenAPI document has every route with an example, and says who may', a
   expect(Object.keys(document.paths)).toEqual(
     expect.arrayContaining(['/api/v1/tenants', '/api/v1/tenants/{name}/kubeconfig', '/trigger']),
   );
-  for (const item of Object.values(document.paths) as Record<string, { security?: unknown }>[]) {
+  const ours = Object.entries(document.paths).filter(([path]) => /^\/(api|trigger)/.test(path))
+    .map(([, item]) => item);
+  for (const item of ours as Record<string, { security?: unknown }>[]) {
     for (const operation of Object.values(item)) expect(operation.security).toBeTruthy();
   }
   expect(JSON.stringify(document)).toContain('"example":"garden"');

@@ -1,3 +1,4 @@
+import { readCapped } from '@hackspace/kit/client.ts';
 import { AppError } from '@hackspace/kit/errors.ts';
 import ky, { type KyInstance } from 'ky';
 
@@ -75,19 +76,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** A body as text. Throws AppError `unavailable` past `max` bytes, having read no more. */
-export async function readCapped(response: Response, max: number): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    if (size > max) {
-      await response.body?.cancel().catch(() => {});
-      throw new AppError('unavailable', 'Cannot read an answer: it is too large');
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }

@@ -1,7 +1,10 @@
+import { apiClient } from '@hackspace/kit/client.ts';
 import { AppError } from '@hackspace/kit/errors.ts';
 import type { Secret } from '@hackspace/kit/secret.ts';
 import { z } from 'zod';
-import { jsonClient } from './http.ts';
+// Types alone: each service is deployed without the code of the others.
+import type { IcsProxyApi } from '@hackspace/ics-proxy/api.ts';
+import type { UnsealerApi } from '@hackspace/unsealer/app.ts';
 
 /** A feed's subscription URL, shown once: it holds its token. Never logged, never kept. */
 export interface FeedToken {
@@ -9,43 +12,49 @@ export interface FeedToken {
   url: string;
 }
 
+// The other side may be of another version than the types are.
 const created = z.object({ id: z.string(), url: z.url() });
 const vault = z.object({ open: z.boolean() });
 
 /** ics-proxy's token API: a token of the feed for one tenant's member. */
 export function icsProxy(options: { url: string; feed: string; token: Secret }) {
-  const client = jsonClient({
+  const { url, token } = options;
+  const client = apiClient<IcsProxyApi>({
     name: 'ics-proxy',
-    url: options.url,
+    url,
+    token,
     timeoutMs: 5000,
     maxBytes: 64 * 1024,
-    headers: () => ({ Authorization: `Bearer ${options.token.reveal()}` }),
   });
   return async (label: string): Promise<FeedToken> => {
-    const path = `api/feeds/${encodeURIComponent(options.feed)}/tokens`;
-    const { status, json } = await client.post(path, { label, view: 'full' });
-    const token = created.safeParse(json);
-    if (status === 201 && token.success) return token.data;
+    const answer = await client.api.feeds[':feed'].tokens.$post({
+      param: { feed: encodeURIComponent(options.feed) },
+      json: { label, view: 'full' },
+    });
+    const made = answer.status === 201
+      ? created.safeParse(await answer.json().catch(() => undefined))
+      : undefined;
+    if (made?.success) return made.data;
+    const { status } = answer;
     throw new AppError('unavailable', `Cannot get a feed token from ics-proxy: answer ${status}`);
   };
 }
 
 /** Whether the vault is open, as the unsealer sees it. `unknown` for want of an answer. */
 export function unsealer(options: { url: string; token?: Secret | undefined }) {
-  const client = jsonClient({
+  const { url, token } = options;
+  const client = apiClient<UnsealerApi>({
     name: 'the unsealer',
-    url: options.url,
+    url,
+    token,
     timeoutMs: 3000,
     maxBytes: 256 * 1024,
-    headers: (): Record<string, string> =>
-      options.token ? { Authorization: `Bearer ${options.token.reveal()}` } : {},
   });
   return async (): Promise<'open' | 'sealed' | 'unknown'> => {
     try {
-      const { status, json } = await client.get('status');
-      const answer = vault.safeParse(json);
-      if (status !== 200 || !answer.success) return 'unknown';
-      return answer.data.open ? 'open' : 'sealed';
+      const answer = await client.status.$get();
+      if (answer.status !== 200) return 'unknown';
+      return vault.parse(await answer.json()).open ? 'open' : 'sealed';
     } catch {
       return 'unknown';
     }

@@ -1,3 +1,4 @@
+import { json, problems } from '@hackspace/kit/openapi.ts';
 import { z } from '@hono/zod-openapi';
 import { STATES } from './tenant/record.ts';
 import type { Written } from './tenants.ts';
@@ -67,6 +68,8 @@ export const writtenBody = z.object({
   }),
 }).openapi('Written');
 
+export { json };
+
 export function written(done: Written) {
   return { tenant: done.record, ...(done.commit ? { commit: done.commit } : {}) };
 }
@@ -135,32 +138,5 @@ export const sweepRequest = z.strictObject({
   override: z.number().int().min(1).max(100_000).optional(),
 });
 
-const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  code: z.string(),
-  detail: z.string(),
-  requestId: z.string(),
-  retryAfter: z.number().optional(),
-  faults: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-}).openapi('Problem');
-
-export function json<T extends z.ZodType>(schema: T, description: string) {
-  return { description, content: { 'application/json': { schema } } };
-}
-
-const fault = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: problem } },
-});
 /** What every route may answer besides, as RFC 9457 problem details. */
-export const faults = {
-  400: fault('Does not fit; `faults` says where and why'),
-  401: fault('No token, or one that is not valid here'),
-  403: fault('Membership not paid, or not yours to do'),
-  404: fault('Not there, or not yours'),
-  409: fault('Taken, or changed meanwhile'),
-  429: fault('Too many changes; see Retry-After'),
-  503: fault('Cannot be told or written now; nothing was done'),
-};
+export const faults = problems(400, 401, 403, 404, 409, 429, 503);

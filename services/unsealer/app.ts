@@ -1,14 +1,16 @@
 /** The HTTP surface. No answer and no page holds a share; a call can wake the loop, never steer it. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { createHttp, prefersHtml } from '@hackspace/kit/http.ts';
 import type { Metrics } from '@hackspace/kit/metrics.ts';
+import { bearerScheme, json, problems } from '@hackspace/kit/openapi.ts';
 import type { Alerts } from './alerts.ts';
 import type { Finding } from './bridge/findings.ts';
 import type { Callers } from './callers.ts';
 import type { HoldSwitch } from './hold.ts';
-import type { ClusterLoop, NodeStatus } from './loop.ts';
+import type { ClusterLoop } from './loop.ts';
 import { errorPage, statusPage } from './pages.ts';
+import * as s from './schemas.ts';
 
 export interface Ports {
   helper: string;
@@ -25,22 +27,7 @@ export interface Ports {
   bridges: () => { bridge: string; text: string; ok: boolean }[];
 }
 
-/** What `/status` answers. */
-export interface Status {
-  helper: string;
-  open: boolean;
-  held: boolean;
-  reasons: string[];
-  /** Shares that reached a node of another cluster. Rotate the unseal key. */
-  disclosed: string[];
-  nodes: NodeStatus[];
-  /** Fingerprints of the shares this process holds, by cluster. */
-  shares: Record<string, string[]>;
-  bridges: { bridge: string; text: string; ok: boolean }[];
-  alerts: { key: string; title: string }[];
-}
-
-export function statusOf(ports: Ports): Status {
+export function statusOf(ports: Ports): s.Status {
   const nodes = ports.clusters.flatMap((cluster) => cluster.status());
   const { held, reasons } = ports.hold.current();
   return {
@@ -57,9 +44,6 @@ export function statusOf(ports: Ports): Status {
     alerts: ports.alerts.active(),
   };
 }
-
-const anything = { 'application/json': { schema: z.looseObject({}) } };
-const who = z.string().min(1).max(200);
 
 export function createApp(ports: Ports) {
   const http = createHttp({
@@ -100,86 +84,119 @@ export function createApp(ports: Ports) {
     });
   http.get('/', () => page());
 
-  http.openapi(
-    createRoute({
-      method: 'get',
-      path: '/status',
-      summary: 'Each node, since when, and what the helper does next',
-      responses: { 200: { description: 'The state of every node', content: anything } },
-    }),
-    (c) => prefersHtml(c.req.header('accept')) ? page() as never : c.json({ ...statusOf(ports) }),
-  );
-
-  http.openapi(
-    createRoute({
-      method: 'post',
-      path: '/unseal',
-      summary: 'Look at every node now. Carries no choice: a body is ignored',
-      responses: { 200: { description: 'What was seen', content: anything } },
-    }),
-    async (c) => {
-      const name = await ports.wake.check(c.req.header('authorization'));
-      await Promise.all(ports.clusters.map((cluster) => cluster.wake()));
-      return c.json({ caller: name, ...statusOf(ports) });
-    },
-  );
-
-  http.openapi(
-    createRoute({
-      method: 'put',
-      path: '/hold',
-      summary: 'Stop sending shares, at once',
-      request: {
-        body: {
-          required: true,
-          content: {
-            'application/json': {
-              schema: z.strictObject({ who, why: z.string().min(1).max(1000) }),
-            },
-          },
-        },
+  const waker = bearerScheme(http, 'waker', 'A token or ServiceAccount that may wake');
+  const operator = bearerScheme(http, 'operator', 'A token that may hold, lift and ask the doctor');
+  const refused = problems(401, 403, 429);
+  return http
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/status',
+        summary: 'Each node, since when, and what the helper does next; a page for browsers',
+        responses: { 200: json(s.statusBody, 'The state of every node') },
+      }),
+      (c) => prefersHtml(c.req.header('accept')) ? page() as never : c.json(statusOf(ports), 200),
+    )
+    .openapi(
+      createRoute({
+        ...waker,
+        method: 'post',
+        path: '/unseal',
+        summary: 'Look at every node now. Carries no choice: a body is ignored',
+        responses: { 200: json(s.wokenBody, 'What was seen'), ...refused },
+      }),
+      async (c) => {
+        const name = await ports.wake.check(c.req.header('authorization'));
+        await Promise.all(ports.clusters.map((cluster) => cluster.wake()));
+        return c.json({ caller: name, ...statusOf(ports) }, 200);
       },
-      responses: { 200: { description: 'On hold', content: anything } },
-    }),
-    async (c) => {
-      const caller = await ports.operators.check(c.req.header('authorization'));
-      const body = c.req.valid('json');
-      const { durable } = await ports.hold.put(`${body.who} (${caller})`, body.why);
-      const warning = durable
-        ? {}
-        : { warning: 'On hold, but it could not be written: a restart lifts it' };
-      return c.json({ held: true, durable, ...warning });
-    },
-  );
-
-  http.delete('/hold', async (c) => {
-    const caller = await ports.operators.check(c.req.header('authorization'));
-    await ports.hold.lift(caller);
-    void Promise.all(ports.clusters.map((cluster) => cluster.wake()));
-    const { held, reasons } = ports.hold.current();
-    return c.json({ held, reasons });
-  });
-
-  http.post('/lease', async (c) => {
-    await ports.hold.renew(await ports.operators.check(c.req.header('authorization')));
-    return c.json({ ...ports.hold.current() });
-  });
-
-  http.post('/clusters/:id/confirm', async (c) => {
-    const caller = await ports.operators.check(c.req.header('authorization'));
-    const cluster = ports.clusters.find((each) => each.plan.id === c.req.param('id'));
-    if (!cluster) throw new AppError('not_found', 'Cannot confirm: no such cluster');
-    cluster.confirm(CONFIRMED);
-    return c.json({ confirmed: cluster.plan.id, by: caller, seconds: CONFIRMED / 1000 });
-  });
-
-  http.get('/doctor', async (c) => {
-    await ports.operators.check(c.req.header('authorization'));
-    const findings = await ports.doctor();
-    return c.json({ ok: findings.every((finding) => finding.ok), findings });
-  });
-  return http;
+    )
+    .openapi(
+      createRoute({
+        ...operator,
+        method: 'put',
+        path: '/hold',
+        summary: 'Stop sending shares, at once',
+        request: {
+          body: { required: true, content: { 'application/json': { schema: s.holdRequest } } },
+        },
+        responses: { 200: json(s.holdBody, 'On hold'), ...problems(400), ...refused },
+      }),
+      async (c) => {
+        const caller = await ports.operators.check(c.req.header('authorization'));
+        const body = c.req.valid('json');
+        const { durable } = await ports.hold.put(`${body.who} (${caller})`, body.why);
+        const warning = durable
+          ? {}
+          : { warning: 'On hold, but it could not be written: a restart lifts it' };
+        return c.json({ held: true as const, durable, ...warning }, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...operator,
+        method: 'delete',
+        path: '/hold',
+        summary: 'Lift what PUT set; a file, a lease or an annotation may still hold',
+        responses: { 200: json(s.heldBody, 'What holds now'), ...refused, ...problems(503) },
+      }),
+      async (c) => {
+        const caller = await ports.operators.check(c.req.header('authorization'));
+        await ports.hold.lift(caller);
+        void Promise.all(ports.clusters.map((cluster) => cluster.wake()));
+        return c.json(ports.hold.current(), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...operator,
+        method: 'post',
+        path: '/lease',
+        summary: 'Renew the dead man’s lease',
+        responses: { 200: json(s.heldBody, 'What holds now'), ...refused, ...problems(503) },
+      }),
+      async (c) => {
+        await ports.hold.renew(await ports.operators.check(c.req.header('authorization')));
+        return c.json(ports.hold.current(), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...operator,
+        method: 'post',
+        path: '/clusters/{id}/confirm',
+        summary: 'Vouch for a cold start of a cluster, for ten minutes',
+        request: { params: s.clusterParam },
+        responses: { 200: json(s.confirmedBody, 'It counts'), ...problems(400, 404), ...refused },
+      }),
+      async (c) => {
+        const caller = await ports.operators.check(c.req.header('authorization'));
+        const { id } = c.req.valid('param');
+        const cluster = ports.clusters.find((each) => each.plan.id === id);
+        if (!cluster) throw new AppError('not_found', 'Cannot confirm: no such cluster');
+        cluster.confirm(CONFIRMED);
+        const answer = { confirmed: cluster.plan.id, by: caller, seconds: CONFIRMED / 1000 };
+        return c.json(answer, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        ...operator,
+        method: 'get',
+        path: '/doctor',
+        summary: 'Why a login from the downstream cluster fails: the real calls, and what mends it',
+        responses: { 200: json(s.doctorBody, 'What was found'), ...refused },
+      }),
+      async (c) => {
+        await ports.operators.check(c.req.header('authorization'));
+        const findings = await ports.doctor();
+        return c.json({ ok: findings.every((finding) => finding.ok), findings }, 200);
+      },
+    );
 }
+
+/** The API's type, for clients: `apiClient<UnsealerApi>`. */
+export type UnsealerApi = ReturnType<typeof createApp>;
 
 /** A human's word for a cold start holds this long. */
 const CONFIRMED = 10 * 60_000;

@@ -2,12 +2,13 @@
 import { Command, CommanderError } from 'commander';
 import { open, readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
+import { apiClient, bodyOf } from '@hackspace/kit/client.ts';
 import { printConfig } from '@hackspace/kit/config.ts';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { readSecret } from '@hackspace/kit/secret.ts';
 import { openState } from '@hackspace/kit/state.ts';
-import type { Status } from './app.ts';
+import type { UnsealerApi } from './app.ts';
 import { openEnds } from './bridge/api.ts';
 import { examine } from './bridge/doctor.ts';
 import type { Finding } from './bridge/findings.ts';
@@ -82,44 +83,23 @@ async function enroll(options: { config: string; cluster: string; out?: string; 
   }
 }
 
-/** A running unsealer's API; loopback or what `--url` says. */
-async function call(
-  options: { config: string; url?: string; tokenFile?: string },
-  method: string,
-  path: string,
-  body?: unknown,
-): Promise<unknown> {
+/** A running unsealer's API; on loopback or where `--url` says. */
+async function connect(options: Reach) {
   const config = await readConfig(options.config);
   const { host, port } = config.listen;
-  const base = options.url ?? `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+  const url = options.url ?? `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
   const tokenFile = options.tokenFile ?? config.callers.operators?.tokenFile;
-  const token = tokenFile && (await readSecret(tokenFile)).reveal();
-  const response = await fetch(new URL(path, base), {
-    method,
-    redirect: 'error',
-    signal: AbortSignal.timeout(60_000),
-    headers: {
-      Accept: 'application/json',
-      ...(token ? { Authorization: `Bearer ${token}` } : {}),
-      ...(body ? { 'Content-Type': 'application/json' } : {}),
-    },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  }).catch(() => {
-    throw new AppError('unavailable', `Cannot reach the unsealer at ${base}`);
+  return apiClient<UnsealerApi>({
+    name: `the unsealer at ${url}`,
+    url,
+    token: tokenFile ? await readSecret(tokenFile) : undefined,
+    timeoutMs: 60_000,
   });
-  const answer = await response.json() as { detail?: string };
-  if (!response.ok) {
-    throw new AppError(
-      'unavailable',
-      `Cannot ${method} ${path}: ${answer.detail ?? response.status}`,
-    );
-  }
-  return answer;
 }
 
 /** 0: all open. 1: something is not open. 2: on hold. 3: a share was disclosed. */
-async function status(options: { config: string; json?: true }) {
-  const seen = await call(options, 'GET', '/status') as Status;
+async function status(options: Reach & { json?: true }) {
+  const seen = await bodyOf('see the status', (await connect(options)).status.$get());
   if (options.json) out(JSON.stringify(seen, null, 2));
   else {
     for (const node of seen.nodes) {
@@ -196,11 +176,15 @@ function program(): Command {
     .option('--json', 'as JSON').action(status);
   remote('hold', 'stop sending shares at once')
     .requiredOption('--who <name>').requiredOption('--why <reason>')
-    .action(async (o: Reach & { who: string; why: string }) =>
-      out(JSON.stringify(await call(o, 'PUT', '/hold', { who: o.who, why: o.why })))
-    );
+    .action(async ({ who, why, ...reach }: Reach & { who: string; why: string }) => {
+      const { hold } = await connect(reach);
+      out(JSON.stringify(await bodyOf('hold', hold.$put({ json: { who, why } }))));
+    });
   remote('lift', 'lift the hold')
-    .action(async (o: Reach) => out(JSON.stringify(await call(o, 'DELETE', '/hold'))));
+    .action(async (reach: Reach) => {
+      const { hold } = await connect(reach);
+      out(JSON.stringify(await bodyOf('lift the hold', hold.$delete())));
+    });
   command('doctor', 'why does a login from the downstream cluster fail? exit 1 when it does')
     .option('--manifest <file>', 'a (Cluster)SecretStore to examine as well')
     .option('--json', 'as JSON').action(doctor);

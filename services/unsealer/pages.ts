@@ -1,7 +1,7 @@
 /** The status page for people: which node, since when, what happens next and why not. */
 import { html, raw } from 'hono/html';
 import type { Problem } from '@hackspace/kit/http.ts';
-import type { Status } from './app.ts';
+import type { Status } from './schemas.ts';
 import type { NodeStatus } from './loop.ts';
 
 const STYLE = `

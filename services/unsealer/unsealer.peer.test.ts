@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { needs } from '../../tests/peers/lib/needs.ts';
 import { type OpenBao, startOpenBao } from '../../tests/peers/openbao.ts';
-import type { Status } from './app.ts';
+import type { Status } from './schemas.ts';
 import { makeHelper, until, type World } from './testing.ts';
 import { type Running, startUnsealer } from './unsealer.ts';
 

@@ -27,6 +27,7 @@ import { opentofu } from './opentofu.ts';
 import { radicale } from './radicale.ts';
 import { redis } from './redis.ts';
 import { sabre } from './sabre.ts';
+import { schemathesisPeer } from './schemathesis.ts';
 import { smtp } from './smtp.ts';
 import { talosctlPeer } from './talosctl.ts';
 
@@ -42,6 +43,7 @@ export const peers = {
   kustomize: kustomizePeer,
   talosctl: talosctlPeer,
   opentofu,
+  schemathesis: schemathesisPeer,
   'flux-helm': helm,
   radicale,
   sabre,

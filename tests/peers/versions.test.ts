@@ -43,6 +43,12 @@ test('OpenBao is pinned by the commit of its release, for its module path cannot
   expect([found, tools.openbao]).toEqual(['0.0.0-20250828202315-f9407a27fbee', '2.4.0']);
 });
 
+test('schemathesis and all it needs are pinned', () => {
+  const text = readFileSync(here(import.meta, 'schemathesis/requirements.txt'), 'utf8');
+  expect(text).toContain(`schemathesis==${tools.schemathesis}\n`);
+  for (const line of text.trim().split('\n')) expect(line).toMatch(/^[\w-]+==\d[\w.]*$/);
+});
+
 test('the k3s image is of the minor version that is built', () => {
   const minor = tools.kubernetes.split('.').slice(0, 2).join('.');
   expect(versions.images.k3s).toContain(`:v${minor}.`);

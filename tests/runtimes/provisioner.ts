@@ -8,6 +8,9 @@ import type { Smoke } from './smokes.ts';
 let login: Server | undefined;
 let token = '';
 
+/** A bearer token of the member who may claim, once `config` was called. */
+export const memberToken = () => token;
+
 /** A login service of one key, and a token of one member. */
 async function startLogin(): Promise<string> {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
