@@ -8,7 +8,8 @@ import { type ControlPlane, startControlPlane } from '../../../tests/peers/kuber
 import { needs } from '../../../tests/peers/lib/needs.ts';
 import { type OpenBao, startOpenBao } from '../../../tests/peers/openbao.ts';
 import { createAuthority } from '../../../tests/peers/lib/tls.ts';
-import { type Ends, openEnds } from './api.ts';
+import { startAhead } from './ahead.ts';
+import { type Ends, openEnds, requestToken } from './api.ts';
 import { bridgeSchema } from './config.ts';
 import { examine } from './doctor.ts';
 import { syncKeys } from './jwks.ts';
@@ -267,6 +268,34 @@ subjects: [{kind: ServiceAccount, name: reviewer, namespace: openbao-bridge}]}`,
       bound_audiences: ['openbao'],
     });
     expect(await failures(await jwtOnly())).toContain(13);
+  });
+
+  test('13: the downstream is ten minutes ahead; ten seconds are forgiven', async () => {
+    const authority = await createAuthority(join(folder, 'ahead'), 'ahead');
+    const certificate = await authority.issue('api', {
+      subject: '/CN=api',
+      sans: ['IP:127.0.0.1'],
+    });
+    const through = async (seconds: number) => {
+      await using ahead = await startAhead(kube, seconds, certificate);
+      const downstream = { ...raw().downstream, url: ahead.url, caFile: authority.certFile };
+      const skewed = await open({ downstream, kubernetes: undefined });
+      const { token } = await requestToken(skewed.downstream, skewed.config.client, {
+        audiences: ['openbao'],
+        seconds: 600,
+      });
+      const body = { role: 'eso', jwt: token };
+      const login = await bao.node.ask('/v1/auth/jwt-down/login', { method: 'POST', body });
+      return { login, found: (await examine(skewed, state)).filter((finding) => !finding.ok) };
+    };
+    const wrong = await through(600);
+    expect(wrong.login.status).toBe(400);
+    expect(wrong.login.text).toMatch(/not before|nbf|issued at/);
+    expect(wrong.found).toMatchObject([{ failure: 13, mend: 'timedatectl set-ntp true' }]);
+    expect(wrong.found[0]!.text).toMatch(/^OpenBao's clock is -(59|60)\d s off the downstream's/);
+    const near = await through(10);
+    expect(near.login.status).toBe(200);
+    expect(near.found).toEqual([]);
   });
 
   test('15: a role without audience', async () => {

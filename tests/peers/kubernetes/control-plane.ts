@@ -1,7 +1,7 @@
 /** The built control plane as plain processes: etcd, API server, controller manager. No kubelet: no pod runs. */
 import { Buffer } from 'node:buffer';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import versions from '../../../versions.json' with { type: 'json' };
 import { statusOf } from '../lib/http.ts';
@@ -47,6 +47,11 @@ export class ControlPlane extends Kubernetes {
     this.issuer = issuer;
     this.apiServer = parts.apiServer;
     this.controllers = parts.controllers;
+  }
+
+  /** PEM of the key that signs ServiceAccount tokens: whoever holds it can sign what this cluster would. */
+  tokenKey(): string {
+    return readFileSync(join(this.#sandbox.folder, 'pki', 'sa.key'), 'utf8');
   }
 
   /** As after a rebuilt cluster: a new signing key, so that every token signed before is refused. */
