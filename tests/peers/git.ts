@@ -73,25 +73,23 @@ export async function startGit(options: GitOptions = {}): Promise<GitServer> {
   return {
     url,
     requests,
-    async createRepository(name) {
-      const folder = join(root, `${name}.git`);
-      await runOk('git', ['init', '--quiet', '--bare', '--initial-branch=main', folder], { env });
-      await runOk('git', ['-C', folder, 'config', 'http.receivepack', 'true'], { env });
-      return repository(`${url}${name}.git`, folder, sandbox.folder);
-    },
+    createRepository: (name) => createBare(join(root, `${name}.git`), `${url}${name}.git`),
     stop: () => sandbox.end(),
     [Symbol.asyncDispose]: () => sandbox.end(),
   };
 }
 
-function repository(url: string, folder: string, scratch: string): GitRepository {
+/** Makes the bare repository `folder`, which its server offers as `url`. */
+export async function createBare(folder: string, url: string): Promise<GitRepository> {
+  await runOk('git', ['init', '--quiet', '--bare', '--initial-branch=main', folder], { env });
+  await runOk('git', ['-C', folder, 'config', 'http.receivepack', 'true'], { env });
   const git = (...args: string[]) => runOk('git', ['-C', folder, ...args], { env });
   return {
     url,
     folder,
     git,
     async commit(files, message = 'change') {
-      const work = mkdtempSync(join(scratch, 'work-'));
+      const work = mkdtempSync(`${folder}-work-`);
       const within = (...args: string[]) =>
         runOk('git', ['-C', work, ...identity, ...args], { env });
       try {

@@ -29,6 +29,7 @@ import { redis } from './redis.ts';
 import { sabre } from './sabre.ts';
 import { schemathesisPeer } from './schemathesis.ts';
 import { smtp } from './smtp.ts';
+import { sshd } from './sshd.ts';
 import { talosctlPeer } from './talosctl.ts';
 
 export const peers = {
@@ -56,6 +57,7 @@ export const peers = {
   nginx,
   redis,
   smtp,
+  sshd,
   docker,
   'k3s-stand-in': k3sStandIn,
   debconf,

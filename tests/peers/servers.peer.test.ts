@@ -9,6 +9,8 @@ import { needs } from './lib/needs.ts';
 import { startNginx } from './nginx.ts';
 import { startRedis } from './redis.ts';
 import { startSmtp } from './smtp.ts';
+import { run } from './lib/run.ts';
+import { startSshd } from './sshd.ts';
 
 needs('nginx')('nginx', () => {
   test('answers 304 to the ETag and the date it gave, 200 to another', async () => {
@@ -88,5 +90,29 @@ needs('smtp')('the mail sink', () => {
     await send(login.password);
     expect(smtp.mails).toHaveLength(2);
     await expect(send('wrong')).rejects.toThrow(/535/);
+  });
+});
+
+needs('sshd')('sshd', () => {
+  test('lets one key push with git, and gives nobody a shell', async () => {
+    await using server = await startSshd();
+    const { url } = await server.createRepository('tenants');
+    const ssh = (key: string) => [
+      ...['-F', '/dev/null', '-i', key, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
+      ...['-o', `UserKnownHostsFile=${server.knownHostsFile}`, '-o', 'StrictHostKeyChecking=yes'],
+    ];
+    const listed = await run('git', ['ls-remote', url], {
+      env: { GIT_SSH_COMMAND: ['ssh', ...ssh(server.keyFile)].join(' ') },
+    });
+    expect(listed).toMatchObject({ code: 0, stdout: '' });
+    const { username, hostname } = new URL(url);
+    const shell = (key: string) =>
+      run('ssh', [...ssh(key), '-p', String(server.port), `${username}@${hostname}`, 'id']);
+    expect(await shell(server.keyFile)).toMatchObject({
+      code: 128,
+      stdout: '',
+      stderr: expect.stringContaining("unrecognized command 'id'"),
+    });
+    expect((await shell(await server.createKey('unknown'))).stderr).toContain('Permission denied');
   });
 });
