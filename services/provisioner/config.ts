@@ -22,6 +22,9 @@ const innerUrl = z.url().refine(
 const file = z.string().min(1).max(4096);
 const person = z.strictObject({ name: z.string().min(1).max(100), email: z.email() });
 const branch = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/).default('main');
+const signersFile = file.optional().describe(
+  'Public keys as in `authorized_keys`: with `signingKeyFile` nothing is written on top of a commit that neither it nor one of these signed.',
+);
 
 const store = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -31,6 +34,7 @@ const store = z.discriminatedUnion('kind', [
     signingKeyFile: secretFile().optional().describe(
       'An OpenSSH private key that signs every commit.',
     ),
+    signersFile,
   }),
   z.strictObject({
     kind: z.literal('git-remote'),
@@ -42,6 +46,7 @@ const store = z.discriminatedUnion('kind', [
     sshKeyFile: secretFile().optional(),
     knownHostsFile: file.optional(),
     signingKeyFile: secretFile().optional(),
+    signersFile,
   }),
   z.strictObject({
     kind: z.literal('forgejo'),

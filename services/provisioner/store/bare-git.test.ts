@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,28 @@ describe('bare-git, with the real git', () => {
     await store.close();
   });
 
+  test('many commits end in few packs; what a killed git left goes, what is young stays', async () => {
+    const options = place();
+    const store = openStore(await bareGit(options));
+    await store.commit(put('tenants/a', '0'));
+    const packs = join(options.dir, 'objects/pack');
+    for (const name of ['tmp_pack_old', 'tmp_pack_young']) writeFileSync(join(packs, name), 'x');
+    utimesSync(join(packs, 'tmp_pack_old'), new Date(0), new Date(0));
+    for (let i = 1; i <= 48; i++) await store.commit(put(`tenants/${i % 3}`, `${i}`));
+    const count = () => readdirSync(packs).filter((name) => name.endsWith('.pack')).length;
+    await expect.poll(count, { timeout: 20_000 }).toBeLessThan(32);
+    await store.commit(put('tenants/a', 'last'));
+    await expect.poll(() => readdirSync(join(options.dir, 'objects/info'))).toContain(
+      'commit-graphs',
+    );
+    expect(readdirSync(packs)).not.toContain('tmp_pack_old');
+    expect(readdirSync(packs)).toContain('tmp_pack_young');
+    expect((await store.log('tenants/a', 9)).length).toBe(2);
+    expect(await store.log('tenants', 99)).toHaveLength(50);
+    await store.close();
+    expect(git(options.dir, 'fsck', '--strict', '--no-dangling')).toBe('');
+  });
+
   test('commits are signed with an ssh key, as Flux verifies them', async () => {
     const options = place();
     const key = join(root, 'id');
@@ -59,6 +81,36 @@ describe('bare-git, with the real git', () => {
     const log = git(options.dir, ...config, 'log', '--format=%G? %an', 'main');
     expect(log.trim().split('\n')).toEqual(Array(3).fill('G Paying Member'));
     await store.close();
+  });
+
+  test('nothing is signed on top of a stranger’s commit, for it would vouch for that as well', async () => {
+    const options = place();
+    const [key, admin] = ['ours', 'admin'].map((name) => join(root, name));
+    for (const path of [key!, admin!]) {
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path]);
+    }
+    const open = async (more = {}) =>
+      openStore(await bareGit({ ...options, signingKeyFile: key, ...more }), { deadlineMs: 1500 });
+    const store = await open();
+    await store.commit(put('tenants/a', '1'));
+    const byHand = (...args: string[]) => {
+      const who = ['-c', 'user.name=x', '-c', 'user.email=x@x', '-c', 'gpg.format=ssh'];
+      const commit = git(options.dir, ...who, 'commit-tree', 'main^{tree}', '-p', 'main', ...args);
+      git(options.dir, 'update-ref', 'refs/heads/main', commit.trim());
+    };
+    for (const sign of [[], [`-S${admin}`]]) {
+      byHand('-m', 'by hand', ...sign);
+      const error = await store.commit(put('tenants/a', '2')).catch((e) => e);
+      expect(`${error.code} ${error.cause?.message}`).toMatch(/^unavailable .*signed by nobody/);
+    }
+    await store.close();
+    // An administrator whom we know has looked at it, and says so by a commit.
+    const trusting = await open({ signersFile: `${admin}.pub` });
+    await trusting.commit(put('tenants/a', '3'));
+    await trusting.close();
+    const ours = await open();
+    expect((await ours.commit(put('tenants/a', '4'))).commit).toBeTruthy();
+    await ours.close();
   });
 
   test('a repository that cannot be made is an error that names the folder', async () => {

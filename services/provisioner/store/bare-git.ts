@@ -1,8 +1,12 @@
 import { AppError } from '@hackspace/kit/errors.ts';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Git } from './git.ts';
 import { type Backend, cleanPerson, type Person, RaceLost } from './store.ts';
+import { tidier } from './tidy.ts';
+import { Trees } from './trees.ts';
 
 export interface GitOptions {
   /** The folder of the bare repository; made when it is missing. */
@@ -11,30 +15,48 @@ export interface GitOptions {
   committer: Person;
   /** An OpenSSH private key: every commit is signed with it. */
   signingKeyFile?: string | undefined;
+  /** Public keys beside our own on whose commits we build, as in `authorized_keys`. */
+  signersFile?: string | undefined;
 }
 
+const execute = promisify(execFile);
 /** A lock older than this belongs to a git that was killed: `update-ref` holds one for ms. */
 const STALE_LOCK_MS = 10_000;
-const GC_EVERY = 500;
 
 export async function openBareRepository(
   options: GitOptions,
   config: Record<string, string> = {},
   env: Record<string, string> = {},
 ): Promise<Git> {
-  const signing = options.signingKeyFile
-    ? { 'gpg.format': 'ssh', 'user.signingKey': options.signingKeyFile }
-    : {};
   try {
     await mkdir(options.dir, { recursive: true, mode: 0o750 });
   } catch (cause) {
     throw new AppError('unavailable', `Cannot open repository ${options.dir}`, { cause });
   }
+  const signing = options.signingKeyFile ? await signers(options, options.signingKeyFile) : {};
   const git = new Git(options.dir, { ...signing, ...config }, env);
   if ((await git.run(['rev-parse', '--git-dir'])).code !== 0) {
     await git.ok(['init', '--quiet', '--bare', `--initial-branch=${options.branch}`, options.dir]);
   }
   return git;
+}
+
+/** Git's settings to sign by `keyFile`, and to know its commits and those of `signersFile` again. */
+async function signers(options: GitOptions, keyFile: string): Promise<Record<string, string>> {
+  const known = join(options.dir, 'provisioner-signers');
+  try {
+    const { stdout: own } = await execute('ssh-keygen', ['-y', '-f', keyFile], { timeout: 10_000 });
+    const others = options.signersFile ? await readFile(options.signersFile, 'utf8') : '';
+    const keys = `${own}\n${others}`.split('\n').filter((line) => /^(ssh|ecdsa|sk)-/.test(line));
+    await writeFile(known, keys.map((key) => `* namespaces="git" ${key}\n`).join(''));
+  } catch (cause) {
+    throw new AppError('unavailable', `Cannot use signing key ${keyFile}`, { cause });
+  }
+  return {
+    'gpg.format': 'ssh',
+    'user.signingKey': keyFile,
+    'gpg.ssh.allowedSignersFile': known,
+  };
 }
 
 /**
@@ -45,7 +67,7 @@ export async function bareGit(options: GitOptions): Promise<Backend> {
   const git = await openBareRepository(options);
   const ref = `refs/heads/${options.branch}`;
   const committer = cleanPerson(options.committer);
-  let written = 0;
+  const tidy = tidier(git);
   return {
     ...readers(git),
     maxBatch: 200,
@@ -61,19 +83,12 @@ export async function bareGit(options: GitOptions): Promise<Backend> {
         }
         throw new AppError('unavailable', `Cannot move ${ref}: ${stderr}`);
       }
-      if ((written += commits.length) >= GC_EVERY) {
-        written = 0;
-        void git.run(
-          ['-c', 'gc.auto=2000', '-c', 'gc.autoDetach=false', 'gc', '--auto', '--quiet'],
-          {
-            timeoutMs: 600_000,
-          },
-        ).catch(() => {});
-      }
+      tidy.published();
       return ids;
     },
     log: async (path, limit) => (await git.info(ref)) ? await git.log(ref, path, limit) : [],
     async close() {
+      await tidy.close();
       git.close();
     },
   };
@@ -81,12 +96,13 @@ export async function bareGit(options: GitOptions): Promise<Backend> {
 
 /** The reading half of a Backend, for every store that has a repository on disk. */
 export function readers(git: Git): Pick<Backend, 'stat' | 'blob' | 'list'> {
+  const trees = new Trees((name) => git.contents(name));
   return {
     async stat(revision, paths) {
-      const infos = await Promise.all(paths.map((path) => git.info(`${revision}:${path}`)));
       const found = new Map<string, string>();
-      for (const [i, info] of infos.entries()) {
-        if (info?.type === 'blob') found.set(paths[i]!, info.id);
+      for (const path of paths) {
+        const id = await trees.find(revision, path);
+        if (id) found.set(path, id);
       }
       return found;
     },

@@ -1,10 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type GitServer, startGit } from '../../../tests/peers/git.ts';
 import { needs } from '../../../tests/peers/lib/needs.ts';
+import { type Sshd, startSshd } from '../../../tests/peers/sshd.ts';
 import { put, storeContract } from './contract.ts';
 import { gitRemote, type RemoteOptions } from './git-remote.ts';
 import { openStore } from './queue.ts';
@@ -92,4 +94,89 @@ needs('git')('git-remote, over smart HTTP with a password', () => {
       );
     }
   });
+});
+
+needs('git', 'sshd')('git-remote, over ssh with a deploy key', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hackspace-ssh-'));
+  let server: Sshd;
+  let count = 0;
+  beforeAll(async () => {
+    server = await startSshd();
+  });
+  afterAll(async () => {
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const options = (url: string, over: Partial<RemoteOptions> = {}): RemoteOptions => ({
+    url,
+    dir: join(folder, `copy-${count++}`),
+    branch: 'main',
+    committer: { name: 'Provisioner', email: 'provisioner@hackspace.invalid' },
+    sshKeyFile: server.keyFile,
+    knownHostsFile: server.knownHostsFile,
+    ...over,
+  });
+  /** What a member and what a log gets to read of a commit that fails. */
+  async function failure(place: RemoteOptions) {
+    const store = openStore(await gitRemote(place), { deadlineMs: 500 });
+    const error = await store.commit(put('tenants/a', '1')).catch((e) => e);
+    await store.close();
+    return { code: error.code, message: error.message as string, cause: String(error.cause) };
+  }
+
+  storeContract({
+    many: 12,
+    async fresh() {
+      const repository = await server.createRepository(`r${count++}`);
+      return {
+        backend: await gitRemote(options(repository.url)),
+        again: () => gitRemote(options(repository.url)),
+        async verify() {
+          expect(await repository.git('fsck', '--strict', '--no-dangling')).toBe('');
+        },
+      };
+    },
+  });
+
+  test('another host key than the known one: nothing is sent, nothing is written', async () => {
+    const { url, git } = await server.createRepository(`r${count++}`);
+    const known = readFileSync(`${await server.createKey('impostor')}.pub`, 'utf8');
+    const knownHostsFile = join(folder, 'impostors');
+    for (const line of [`[127.0.0.1]:${server.port} ${known}`, '']) {
+      writeFileSync(knownHostsFile, line);
+      const { code, message } = await failure(options(url, { knownHostsFile }));
+      expect([code, message]).toEqual([
+        'forbidden',
+        'Cannot fetch from the tenants repo: the host key is not the known one',
+      ]);
+      // ssh would have added the key, had it asked for leave.
+      expect(readFileSync(knownHostsFile, 'utf8')).toBe(line);
+    }
+    expect(await git('for-each-ref')).toBe('');
+  });
+
+  test('a key that is not let in is told without its path', async () => {
+    const { url } = await server.createRepository(`r${count++}`);
+    const sshKeyFile = await server.createKey('unknown');
+    const told = await failure(options(url, { sshKeyFile }));
+    expect([told.code, told.message]).toEqual([
+      'forbidden',
+      'Cannot fetch from the tenants repo: the credential is refused',
+    ]);
+    expect(JSON.stringify(told)).not.toContain(sshKeyFile);
+  });
+
+  test('a server that takes the connection and says nothing is given up', async () => {
+    const open: Socket[] = [];
+    const silent = createServer((socket) => void open.push(socket.on('error', () => {})));
+    await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done));
+    const { port } = silent.address() as AddressInfo;
+    const begun = performance.now();
+    const { code } = await failure(options(`ssh://git@127.0.0.1:${port}/tenants.git`));
+    expect(code).toBe('unavailable');
+    expect(performance.now() - begun).toBeLessThan(30_000);
+    for (const socket of open) socket.destroy();
+    silent.close();
+  }, 60_000);
 });

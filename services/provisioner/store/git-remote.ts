@@ -2,6 +2,7 @@ import { AppError } from '@hackspace/kit/errors.ts';
 import { readSecret } from '@hackspace/kit/config.ts';
 import { type GitOptions, openBareRepository, readers } from './bare-git.ts';
 import { type Backend, cleanPerson, RaceLost } from './store.ts';
+import { tidier } from './tidy.ts';
 
 export interface RemoteOptions extends GitOptions {
   /** `https://…`, `ssh://…`; `http://` on loopback only. Without user and password. */
@@ -42,6 +43,7 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
   }, ssh(options));
   const ref = `refs/heads/${options.branch}`;
   const committer = cleanPerson(options.committer);
+  const tidy = tidier(git);
   let fetched = -Infinity;
 
   async function fetch(): Promise<void> {
@@ -90,6 +92,7 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
       }
       await git.ok(['update-ref', ref, head]);
       fetched = performance.now();
+      tidy.published();
       return ids;
     },
     async log(path, limit) {
@@ -97,6 +100,7 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
       return (await git.info(ref)) ? await git.log(ref, path, limit) : [];
     },
     async close() {
+      await tidy.close();
       git.close();
     },
   };
@@ -104,7 +108,11 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
 
 /** The server's own words may hold the URL, so only the kind of refusal is told. */
 function refusal(attempt: string, stderr: string): AppError {
-  const denied = /authentication|authoriz|permission denied|403|401|could not read username/i;
+  if (/host key verification failed/i.test(stderr)) {
+    const why = 'the host key is not the known one';
+    return new AppError('forbidden', `Cannot ${attempt} the tenants repo: ${why}`);
+  }
+  const denied = /authentication|authoriz|permission denied|\b40[13]\b|could not read username/i;
   if (denied.test(stderr)) {
     return new AppError(
       'forbidden',

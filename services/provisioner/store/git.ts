@@ -5,6 +5,13 @@ import type { Commit, LogEntry, Person } from './store.ts';
 const TIMEOUT = 60_000;
 const MAX_OUTPUT = 256 * 1024 * 1024;
 
+export interface RunOptions {
+  input?: string | Buffer;
+  env?: Record<string, string>;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
 export interface GitResult {
   code: number;
   stdout: Buffer;
@@ -19,6 +26,8 @@ export class Git {
   readonly dir: string;
   readonly #env: Record<string, string | undefined>;
   #reader: Reader | undefined;
+  /** The last commit that we signed, and so need not look at. */
+  #signed: string | undefined;
 
   constructor(dir: string, config: Record<string, string> = {}, env: Record<string, string> = {}) {
     this.dir = dir;
@@ -27,6 +36,10 @@ export class Git {
       'core.fsyncMethod': 'batch',
       'core.hooksPath': '/dev/null',
       'gc.auto': '0',
+      // A claim is one pack, not twenty files each synced; ids and hashes do not compress anyway.
+      'fastimport.unpackLimit': '1',
+      'transfer.unpackLimit': '1',
+      'core.compression': '1',
       'transfer.fsckObjects': 'true',
       ...config,
     });
@@ -50,10 +63,10 @@ export class Git {
   /** Runs to the end whatever the exit code. Throws AppError `unavailable` when it cannot. */
   run(
     args: string[],
-    options: { input?: string | Buffer; env?: Record<string, string>; timeoutMs?: number } = {},
+    options: RunOptions = {},
   ): Promise<GitResult> {
     return new Promise((resolve, reject) => {
-      const child = this.#spawn(args, options.env);
+      const child = this.#spawn(args, options.env, options.signal);
       const out: Buffer[] = [];
       let size = 0;
       let stderr = '';
@@ -83,15 +96,23 @@ export class Git {
   }
 
   /** `run` that must exit 0. */
-  async ok(args: string[], options: Parameters<Git['run']>[1] = {}): Promise<Buffer> {
+  async ok(args: string[], options: RunOptions = {}): Promise<Buffer> {
     const { code, stdout, stderr } = await this.run(args, options);
     if (code === 0) return stdout;
     const why = stderr.split('\n').filter((line) => !line.startsWith('hint:')).at(-1) ?? '';
     throw new AppError('unavailable', `Cannot run git ${args[0]}: ${why || `exit code ${code}`}`);
   }
 
-  #spawn(args: string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
-    return spawn('git', args, { stdio: 'pipe', env: { ...this.#env, ...env } });
+  #spawn(
+    args: string[],
+    env: Record<string, string> = {},
+    signal?: AbortSignal,
+  ): ChildProcessWithoutNullStreams {
+    return spawn('git', args, {
+      stdio: 'pipe',
+      env: { ...this.#env, ...env },
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /** The id and kind behind a name, through one long-lived `cat-file`. */
@@ -127,13 +148,25 @@ export class Git {
     return found;
   }
 
-  /** Writes a chain of commits on `parent` without moving any ref, and returns their ids. */
+  /**
+   * Writes a chain of commits on `parent` without moving any ref, and returns their ids. Flux checks
+   * the newest signature alone, and ours would vouch for all that lies below it: so nothing is signed
+   * on top of a commit whose signer is not known. Throws AppError `unavailable` then.
+   */
   async write(
     parent: string | undefined,
     commits: readonly Commit[],
     committer: Person,
     signed: boolean,
   ): Promise<string[]> {
+    if (signed && parent && parent !== this.#signed) {
+      if ((await this.run(['verify-commit', parent])).code !== 0) {
+        throw new AppError(
+          'unavailable',
+          'Cannot write to the tenants repo: its newest commit is signed by nobody whom we know',
+        );
+      }
+    }
     const ids = await this.#import(parent, commits, committer);
     if (!signed) return ids;
     const chain: string[] = [];
@@ -155,6 +188,7 @@ export class Git {
       );
       chain.push(out.toString().trim());
     }
+    this.#signed = chain.at(-1);
     return chain;
   }
 

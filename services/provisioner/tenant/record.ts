@@ -148,4 +148,8 @@ export function parseIndex(bytes: Uint8Array | undefined, owner: Subject): Membe
 }
 
 export const recordPath = (name: string) => `tenants/${name}/tenant.json`;
-export const indexPath = (subject: Subject) => `members/${subjectKey(subject)}.json`;
+/** Spread over 256 folders: git writes a folder anew for each change of a file in it. */
+export function indexPath(subject: Subject): string {
+  const key = subjectKey(subject);
+  return `members/${key.slice(0, 2)}/${key}.json`;
+}
