@@ -24,6 +24,7 @@ import {
 import { nginx } from './nginx.ts';
 import { openbao } from './openbao.ts';
 import { opentofu } from './opentofu.ts';
+import { postgres } from './postgres.ts';
 import { radicale } from './radicale.ts';
 import { redis } from './redis.ts';
 import { sabre } from './sabre.ts';
@@ -56,6 +57,7 @@ export const peers = {
   chromium,
   nginx,
   redis,
+  postgres,
   smtp,
   sshd,
   docker,
