@@ -8,7 +8,10 @@ const STYLE = `
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#586575;--line:#dde2e9;--ok:#12714a;--warn:#8a5200;--bad:#b3261e}
 @media(prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2029;--ink:#e6eaf0;--soft:#9aa7b7;--line:#2c3541;--ok:#63d3a0;--warn:#f0b45a;--bad:#ff8a80}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}
+main{max-width:60rem;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.75rem;line-height:1.2;margin:0;letter-spacing:-.01em}
+.card.hero{color:var(--ink)}.hero{display:flex;gap:1.1rem;align-items:center;border-left:.4rem solid var(--warn);margin-bottom:1rem}.hero.ok{border-color:var(--ok)}.hero.bad{border-color:var(--bad)}.hero .lead{margin:.2rem 0 0}
+.hero::before{content:attr(data-sign);flex:none;display:grid;place-items:center;width:3rem;height:3rem;border-radius:50%;border:.15rem solid;font-size:1.4rem;font-weight:700;color:var(--warn)}.hero.ok::before{color:var(--ok)}.hero.bad::before{color:var(--bad)}
+.shares{display:flex;flex-wrap:wrap;gap:.2rem .8rem;margin:.8rem 0 0;padding-top:.7rem;border-top:1px solid var(--line);color:var(--soft);font-size:.92rem}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}
 .lead{color:var(--soft);margin:0 0 1.5rem}.card+.lead{margin-top:.6rem}.card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}
 .note{border-left:.3rem solid var(--bad);margin-bottom:1rem}.note h2{margin:0 0 .3rem;color:var(--bad)}.note ul{margin:0;padding-left:1.2rem}
 .wrap{overflow-x:auto}table{width:100%;border-collapse:collapse}th{text-align:left;font-size:.85rem;color:var(--soft);font-weight:600}
@@ -50,12 +53,17 @@ export function statusPage(status: Status): string {
   const title = status.open
     ? 'The vault is open'
     : `${shut} of ${status.nodes.length} nodes are not open`;
+  const tone = status.open ? 'ok' : status.held || status.disclosed.length ? 'bad' : 'warn';
   return layout(
     title,
-    html`<h1>${title}</h1>
-<p class="lead">Seen by helper <code>${status.helper}</code>. This page renews itself.</p>
-${
-      status.disclosed.length
+    html`
+      <header class="card hero ${tone}" data-sign="${tone === 'ok' ? '✓' : '!'}">
+        <div>
+          <h1>${title}</h1>
+          <p class="lead">Seen by helper <code>${status.helper}</code>. This page renews itself.</p>
+        </div>
+      </header>
+      ${status.disclosed.length
         ? html`
           <section class="card note">
             <h2>A share was disclosed</h2>
@@ -63,21 +71,19 @@ ${
             <p>Rotate the unseal key (<code>bao operator rotate-keys</code>), enroll the new shares, then lift the hold.</p>
           </section>
         `
-        : ''
-    }
-${
-      status.held
+        : ''}
+      ${status.held
         ? html`
           <section class="card note">
             <h2>On hold: no share is sent</h2>
             <ul>${status.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
           </section>
         `
-        : ''
-    }
-${[...groups].map(([cluster, nodes]) => clusterTable(cluster, nodes, status.shares[cluster] ?? []))}
-${
-      status.bridges.length
+        : ''}
+      ${[...groups].map(([cluster, nodes]) =>
+        clusterTable(cluster, nodes, status.shares[cluster] ?? [])
+      )}
+      ${status.bridges.length
         ? html`
           <h2 id="bridges">Logins from other clusters</h2>
           <div class="card wrap">
@@ -99,9 +105,9 @@ ${
             </table>
           </div>
         `
-        : ''
-    }
-<footer>The same for scripts: <code>GET /status</code>, <code>GET /metrics</code>.</footer>`,
+        : ''}
+      <footer>The same for scripts: <code>GET /status</code>, <code>GET /metrics</code>.</footer>
+    `,
   );
 }
 
@@ -135,9 +141,10 @@ function clusterTable(cluster: string, nodes: NodeStatus[], shares: string[]) {
           `;
         })}</tbody>
       </table>
+      <p class="shares"><span>Holds ${String(shares.length)} share${shares.length === 1
+        ? ''
+        : 's'}</span>${shares.map((print) => html`<code>${print}</code>`)}</p>
     </div>
-    <p class="lead">Holds ${String(shares.length)} share${shares.length === 1 ? '' : 's'}: ${shares
-      .map((print, i) => html`${i ? ', ' : ''}<code>${print}</code>`)}</p>
   `;
 }
 
