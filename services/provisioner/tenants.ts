@@ -278,6 +278,7 @@ export class Tenants {
           trailers: [
             ['Subject', `${actor.subject.iss}#${actor.subject.sub}`],
             ['Request-Id', context.requestId],
+            ...changedTrailer(before, after),
           ],
           result: after,
         };
@@ -285,6 +286,20 @@ export class Tenants {
     });
     return { record: result, commit };
   }
+}
+
+/** What a member changed, for the log: `Changed: path ./apps; plan large`. No value may hold `; `. */
+function changedTrailer(before: TenantRecord | undefined, after: TenantRecord) {
+  if (!before) return [];
+  const facts = ({ plan, repository, wants }: TenantRecord) => ({
+    plan,
+    ...repository,
+    calendar: wants.calendar ? 'yes' : 'no',
+  });
+  const was: Record<string, string> = facts(before);
+  const changed = Object.entries(facts(after)).filter(([key, value]) => was[key] !== value);
+  const line = changed.map(([key, value]) => `${key} ${value}`).join('; ');
+  return line ? [['Changed', line] as const] : [];
 }
 
 /** Author of a member's commits: stable, and no address that somebody could be written to. */

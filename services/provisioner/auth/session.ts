@@ -46,6 +46,9 @@ export interface Auth {
   unpark(c: Context): Record<string, string> | undefined;
 }
 
+/** Logins begun and not finished, at most: about a kilobyte each, kept for ten minutes. */
+export const MAX_ATTEMPTS = 20_000;
+
 interface Attempt {
   cookies: string;
   back: string;
@@ -60,7 +63,7 @@ export function createAuth(options: AuthOptions): Auth {
   const SESSION = secure ? '__Host-session' : 'session';
   const BROWSER = secure ? '__Host-browser' : 'browser';
   const cookie = { path: '/', httpOnly: true, secure, sameSite: 'Lax' } as const;
-  const attempts = createTickets<Attempt>(10 * 60_000);
+  const attempts = createTickets<Attempt>(10 * 60_000, MAX_ATTEMPTS);
   const parked = createTickets<Record<string, string>>(30 * 60_000, 500);
   const renewals = new Map<string, Promise<Session | 'ended'>>();
   const retryAt = new Map<string, number>();

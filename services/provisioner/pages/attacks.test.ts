@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBrowser } from '../auth/browser.ts';
+import { MAX_ATTEMPTS } from '../auth/session.ts';
+import { createTickets } from '../auth/sessions.ts';
 import { openWorld, type World } from './world.ts';
 
 const ORIGIN = 'https://my.space.example';
@@ -137,4 +139,100 @@ test('encoded dots alone are resolved before any route is asked: to a page of ou
   ];
   expect([dots.status, dots.text]).toEqual([200, root.text]);
   expect((await browser.go(`${ORIGIN}/spaces/%2e%2e/export`)).status).toBe(404);
+});
+
+test.each([
+  'https://evil.example/',
+  '//evil.example/',
+  '/\\\\evil.example/',
+  '/%2f/evil.example',
+  '/.//evil.example',
+  'javascript:alert(1)',
+  '/ok\r\nLocation: https://evil.example/',
+])('no login ends at another origin: %j', async (to) => {
+  const browser = newBrowser();
+  // What @hono/oidc-auth itself would follow, from the address and from a cookie.
+  browser.jar(ORIGIN).set('continue', encodeURIComponent(to));
+  const query = new URLSearchParams({ to, continue: to, redirect_uri: to });
+  const form = await browser.go(`${ORIGIN}/login?${query}`);
+  const seen: string[] = [];
+  let step = await browser.post(form.url, { username: 'paying' }, false);
+  for (let hop = 0; hop < 6 && step.headers.get('location'); hop++) {
+    const next = new URL(step.headers.get('location')!, step.url);
+    seen.push(next.origin);
+    if (![ORIGIN, world.keycloak.url].includes(next.origin)) break;
+    step = await browser.go(next.href, {}, false);
+  }
+  expect(seen).toContain(ORIGIN);
+  expect(seen.filter((origin) => ![ORIGIN, world.keycloak.url].includes(origin))).toEqual([]);
+  expect(browser.jar(ORIGIN).has('__Host-session')).toBe(true);
+});
+
+test('no form of any page is taken from another origin, with a good session', async () => {
+  const { browser } = await logIn('paying');
+  const cookie = `__Host-session=${browser.jar(ORIGIN).get('__Host-session')}`;
+  const posts = new Set(
+    world.app.routes.filter((r) => r.method === 'POST').map((r) => r.path)
+      .filter((path) => path !== '/auth/backchannel-logout'),
+  );
+  expect(posts.size).toBeGreaterThan(8);
+  for (const path of posts) {
+    const url = ORIGIN + path.replace(':name', 'garden');
+    for (
+      const headers of [
+        { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+        { origin: 'http://my.space.example', 'sec-fetch-site': 'same-site' },
+        { origin: 'null' },
+      ] as Record<string, string>[]
+    ) {
+      const body = new URLSearchParams({ name: 'x', typed: 'garden' });
+      const answer = await world.app.request(url, {
+        method: 'POST',
+        headers: { host: HOST, accept: 'text/html', cookie, ...headers },
+        body,
+      });
+      expect(answer.status, path).toBe(403);
+    }
+  }
+  expect((await browser.go(`${ORIGIN}/spaces`)).text).toContain('Log out');
+});
+
+test('a record that somebody wrote into the repository by hand stays text on every page', async () => {
+  const { browser } = await logIn('paying');
+  const fields = { name: 'planted', plan: 'small', ref: 'main', path: './' };
+  const url = 'https://codeberg.org/a/b';
+  const check = await browser.post(`${ORIGIN}/spaces/new`, { ...fields, url });
+  const agreed = /name="agreed"\s+value="([^"]*)"/.exec(check.text)![1]!;
+  await browser.post(`${ORIGIN}/spaces/new/check`, { ...fields, url, agreed });
+  const record = 'tenants/planted/tenant.json';
+  await world.store.commit({
+    author: { name: 'somebody', email: 'somebody@invalid' },
+    edit: async (snapshot) => {
+      const text = new TextDecoder().decode(await snapshot.read(record));
+      const changed = { ...JSON.parse(text), plan: XSS };
+      changed.repository = { url: `${url}${XSS}`, ref: XSS, path: XSS };
+      const bytes = new TextEncoder().encode(JSON.stringify(changed));
+      return { files: new Map([[record, bytes]]), subject: XSS, trailers: [], result: undefined };
+    },
+  });
+  for (
+    const path of [
+      '/spaces',
+      ...['', '/history', '/edit', '/delete'].map((p) => `/spaces/planted${p}`),
+    ]
+  ) {
+    const { status, text } = await browser.go(ORIGIN + path);
+    expect([path, status, text.includes('<img src=x')]).toEqual([path, 200, false]);
+  }
+  const admin = await logIn('admin');
+  const { text } = await admin.browser.go(`${ORIGIN}/admin`);
+  expect(text).toContain('planted');
+  expect(text).not.toContain('<img src=x');
+});
+
+test('ten thousand begun logins of strangers push no honest one out', async () => {
+  const attempts = createTickets<string>(600_000, MAX_ATTEMPTS);
+  const mine = attempts.put('me', 'mine');
+  for (let i = 0; i < 10_000; i++) attempts.put(`stranger ${i}`, 'x');
+  expect(attempts.take('me', mine)).toBe('mine');
 });

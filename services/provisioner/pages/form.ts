@@ -8,6 +8,7 @@ interface Field {
   name: 'name' | 'url' | 'ref' | 'path';
   label: TextKey;
   hint: string;
+  short?: true;
   /** Where a fault of this field is reported. */
   fault: string;
 }
@@ -16,34 +17,52 @@ interface Field {
 export function formPage(shell: Shell, model: FormModel): Html {
   const { t } = shell;
   const title = model.editing ? t('form.edit', { name: model.editing }) : t('form.title');
-  if (model.membership !== 'yes' && !model.editing) {
+  const typed = model.editing !== undefined || model.values.name !== '' || model.values.url !== '';
+  if (model.membership !== 'yes' && !typed) {
     return layout(shell, { title, current: 'new' }, membershipNote(shell, model.membership));
   }
   const example = `${model.hosts[0] ?? 'https://git.example'}/you/space`;
   const fields: Field[] = [
-    { name: 'name', label: 'form.name', hint: t('form.name.hint'), fault: 'name' },
+    { name: 'name', label: 'form.name', hint: t('form.name.hint'), short: true, fault: 'name' },
     {
       name: 'url',
       label: 'form.repository',
       hint: t('form.repository.hint', { hosts: model.hosts.join(', '), example }),
       fault: 'repository.url',
     },
-    { name: 'ref', label: 'form.ref', hint: t('form.ref.hint'), fault: 'repository.ref' },
-    { name: 'path', label: 'form.path', hint: t('form.path.hint'), fault: 'repository.path' },
+    {
+      name: 'ref',
+      label: 'form.ref',
+      hint: t('form.ref.hint'),
+      short: true,
+      fault: 'repository.ref',
+    },
+    {
+      name: 'path',
+      label: 'form.path',
+      hint: t('form.path.hint'),
+      short: true,
+      fault: 'repository.path',
+    },
   ];
   const shown = model.editing ? fields.filter((f) => f.name !== 'name') : fields;
-  const faultOf = (path: string) => model.faults.find((f) => f.path === path)?.message;
-  const ids: Record<string, string> = { plan: 'plan' };
-  for (const field of fields) ids[field.fault] = field.name;
+  const faults = model.faults.map(({ path, message }) => {
+    const field = fields.find((f) => f.fault === path);
+    return {
+      path,
+      message: t.said(message),
+      id: path === 'plan' ? 'plan' : field?.name ?? 'form',
+      label: path === 'plan' ? t('form.plan') : field ? t(field.label) : path,
+    };
+  });
+  const faultOf = (path: string) => faults.find((f) => f.path === path)?.message;
 
-  const summary = model.faults.length
+  const summary = faults.length
     ? html`
       <div class="note bad" role="alert">
         <p><b>${t('form.faults')}</b></p>
-        <ul>${model.faults.map((fault) =>
-          html`<li><a href="#${ids[fault.path] ?? 'form'}">${
-            fault.path || ''
-          } ${fault.message}</a></li>`
+        <ul>${faults.map(({ id, label, message }) =>
+          html`<li><a href="#${id}">${label} ${message}</a></li>`
         )}</ul>
       </div>
     `
@@ -55,7 +74,7 @@ export function formPage(shell: Shell, model: FormModel): Html {
 <label for="${field.name}">${t(field.label)}</label>
 <span class="hint" id="${field.name}-hint">${field.hint}</span>
 ${fault ? html`<span class="fault" id="${field.name}-fault">${fault}</span>` : ''}
-<input type="${
+<input class="${field.short ? 'short' : ''}" type="${
       field.name === 'url' ? 'url' : 'text'
     }" id="${field.name}" name="${field.name}" value="${
       model.values[field.name]
@@ -67,15 +86,17 @@ ${fault ? html`<span class="fault" id="${field.name}-fault">${fault}</span>` : '
   const plan = model.plans.map((p) =>
     html`
       <div
-        class="choice"><input type="radio" id="plan-${p.id}" name="plan" value="${p
+        class="choice plan"><input type="radio" id="plan-${p.id}" name="plan" value="${p
           .id}" ${p.id === model.values.plan ? raw('checked') : ''}><label for="plan-${p.id}">${p
           .title} <span class="soft">${p.limits}</span></label></div>
     `
   );
   return layout(
     shell,
-    model.editing ? { title } : { title, current: 'new' },
-    html`${summary}${
+    model.editing
+      ? { title, current: 'home', back: { href: `/spaces/${model.editing}`, text: model.editing } }
+      : { title, current: 'new' },
+    html`${summary}${model.membership === 'yes' ? '' : membershipNote(shell, model.membership)}${
       model.kept
         ? html`
           <div class="note">
@@ -117,7 +138,11 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
   const nothing = model.files.length === 0;
   return layout(
     shell,
-    { title: t('check.title') },
+    {
+      title: t('check.title'),
+      current: model.editing ? 'home' : 'new',
+      back: { href: `${back}?${answers}`, text: t('check.change') },
+    },
     html`
       <p class="lead">${t('check.lead')}</p>
       ${model.stale
@@ -135,8 +160,7 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
         )}${pair('form.repository', values.url)}${pair('form.ref', values.ref)}${pair(
           'form.path',
           values.path,
-        )}</dl>
-        <p><a href="${back}?${answers}">${t('check.change')}</a></p>
+        )}${pair('check.calendar', t(values.calendar ? 'check.yes' : 'check.no'))}</dl>
       </div>
       <h2>${t('check.effects')}</h2>
       ${nothing ? html`<p>${t('check.none')}</p>` : html`
@@ -147,8 +171,10 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
           <li>${t('check.effect.repo', { url: values.url })}</li>
           <li>${t('check.effect.commit')}</li>
         </ul>
-        <h2>${t('check.diff', { files: model.files.length })}</h2>
-        ${model.files.map(fileDiff)}
+        <details class="outer">
+          <summary>${t('check.diff', { files: model.files.length })}</summary>
+          <div>${model.files.map((file) => fileDiff(shell, file))}</div>
+        </details>
       `}
       <form method="post"
         action="${back}/check">${hidden({ agreed: model.preview })}<p class="row">${nothing
@@ -160,7 +186,24 @@ export function checkPage(shell: Shell, model: CheckModel): Html {
   );
 }
 
-function fileDiff(file: CheckModel['files'][number]): Html {
+const FILES = [
+  'namespace.yaml',
+  'resourcequota.yaml',
+  'limitrange.yaml',
+  'networkpolicy-deny.yaml',
+  'networkpolicy-allow.yaml',
+  'serviceaccount.yaml',
+  'rolebinding.yaml',
+  'gitrepository.yaml',
+  'sync.yaml',
+  'secretstore.yaml',
+  'kustomization.yaml',
+  'tenant.json',
+] as const;
+
+/** One file: what it is for, and how it changes. */
+function fileDiff({ t }: Shell, file: CheckModel['files'][number]): Html {
+  const known = FILES.find((name) => file.path.endsWith(`/${name}`));
   const lines = file.diff.split('\n').map((line) => {
     const kind = line.startsWith('@@')
       ? 'at'
@@ -173,8 +216,10 @@ function fileDiff(file: CheckModel['files'][number]): Html {
   });
   return html`
     <details>
-      <summary><span class="mono">${file.path}</span> <span class="soft">${file
-        .kind}</span></summary>
+      <summary><span class="mono">${file.path}</span> <span class="soft">${t(
+        `check.${file.kind}`,
+      )}</span></summary>
+      ${known ? html`<p class="soft">${t(`file.${known}`)}</p>` : ''}
       <pre class="diff" tabindex="0">${lines}</pre>
     </details>
   `;

@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import { type Html, layout } from './layout.ts';
+import { day, type Html, layout } from './layout.ts';
 import type { Membership, Shell } from './model.ts';
 
 export function landingPage(shell: Shell): Html {
@@ -9,14 +9,18 @@ export function landingPage(shell: Shell): Html {
     { title: t('landing.title', { space: space.name }) },
     html`
       <p class="lead">${t('landing.lead')}</p>
-      <p><a class="button" href="${member ? '/spaces' : '/login?to=/spaces'}">${member
+      <p class="row"><a class="button" href="${member ? '/spaces' : '/login?to=/spaces'}">${member
         ? t('nav.home')
-        : t('landing.start')}</a></p>
+        : t('landing.start')}</a>${space.join
+        ? html`
+          <a href="${space.join}">${t('member.no.link')}</a>
+        `
+        : ''}</p>
       <h2>${t('landing.how')}</h2>
-      <ol>
-        <li>${t('landing.step1', { space: space.name })}</li>
-        <li>${t('landing.step2')}</li>
-        <li>${t('landing.step3')}</li>
+      <ol class="ways grid three">
+        <li class="card">${t('landing.step1', { space: space.name })}</li>
+        <li class="card">${t('landing.step2')}</li>
+        <li class="card">${t('landing.step3')}</li>
       </ol>
       <div class="note">
         <p>${t('landing.promise')}</p>
@@ -27,33 +31,41 @@ export function landingPage(shell: Shell): Html {
 
 export interface HomeModel {
   membership: Membership;
-  spaces: { name: string; state: string; repository: string }[];
+  spaces: { name: string; state: string; repository: string; due?: string }[];
   mayAsk: boolean;
 }
 
 export function homePage(shell: Shell, model: HomeModel): Html {
   const { t } = shell;
+  const ask = (kind: string) =>
+    model.mayAsk
+      ? html`<p><a class="button ${kind}" href="/spaces/new">${t('home.new')}</a></p>`
+      : '';
   const list = model.spaces.length
     ? html`${
       model.spaces.map((space) =>
         html`
-          <div class="card">
-            <div class="row"><a href="/spaces/${space.name}"><b>${space.name}</b></a> ${stateTag(
-              shell,
-              space.state,
-            )}</div>
+          <section class="card" aria-labelledby="space-${space.name}">
+            <div class="title">
+              <h2 id="space-${space.name}"><a href="/spaces/${space.name}">${space.name}</a></h2>
+              ${stateTag(shell, space.state)}
+            </div>
+            ${notice(shell, space)}
             <p class="soft mono">${space.repository}</p>
-          </div>
+          </section>
         `
       )
-    }`
-    : html`<p>${t('home.none')}</p>`;
+    }${ask('second')}`
+    : html`
+      <div class="card empty">
+        <p>${t('home.none')}</p>
+        ${ask('')}
+      </div>
+    `;
   return layout(
     shell,
     { title: t('home.title'), current: 'home' },
-    html`${membershipNote(shell, model.membership)}${list}${
-      model.mayAsk ? html`<p><a class="button" href="/spaces/new">${t('home.new')}</a></p>` : ''
-    }`,
+    html`${membershipNote(shell, model.membership)}${list}`,
   );
 }
 
@@ -80,6 +92,35 @@ export function membershipNote(shell: Shell, membership: Membership): Html {
   }</div>`;
 }
 
+/** What a state other than the usual one means for its member, and until when. */
+export function notice(
+  { t }: Shell,
+  space: { name: string; state: string; due?: string | undefined },
+): Html | '' {
+  const { name } = space;
+  const date = space.due ? day(t, space.due) : t('notice.soon');
+  const say = (kind: string, text: string) =>
+    html`
+      <div class="note ${kind}">
+        <p>${text}</p>
+      </div>
+    `;
+  switch (space.state) {
+    case 'grace':
+      return say('wait', t('notice.grace', { name, date }));
+    case 'suspended':
+      return say('bad', t('notice.suspended', { name, date }));
+    case 'exported':
+      return say('bad', t('notice.exported', { name, date }));
+    case 'draining':
+      return say('bad', t('notice.draining', { name }));
+    case 'paused':
+      return say('', t('notice.paused', { name }));
+    default:
+      return '';
+  }
+}
+
 const STATES = [
   'active',
   'paused',
@@ -90,7 +131,12 @@ const STATES = [
   'deleted',
 ] as const;
 
-export function stateTag({ t }: Shell, state: string): Html {
+export function stateName({ t }: Shell, state: string): string {
   const known = STATES.find((s) => s === state);
-  return html`<span class="tag ${known ?? ''}">${known ? t(`state.${known}`) : state}</span>`;
+  return known ? t(`state.${known}`) : state;
+}
+
+export function stateTag(shell: Shell, state: string): Html {
+  const known = STATES.find((s) => s === state);
+  return html`<span class="tag ${known ?? ''}">${stateName(shell, state)}</span>`;
 }

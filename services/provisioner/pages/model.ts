@@ -8,8 +8,6 @@ export interface Shell {
     name: string;
     /** A path or URL of the space's own logo, served by us. */
     logo?: string;
-    /** `#rrggbb`, the accent; checked by the config. */
-    colour?: string;
     /** Where people read how to pay. */
     join?: string;
   };
@@ -46,7 +44,7 @@ export interface CheckModel {
   planTitle: string;
   namespace: string;
   editing?: string;
-  /** One unified diff a file; `before` is absent for a new file. */
+  /** One unified diff a file. */
   files: { path: string; kind: 'added' | 'changed' | 'removed'; diff: string }[];
   /** Hash of what is shown: agreeing to something else than was shown is refused. */
   preview: string;
@@ -95,8 +93,11 @@ export interface SpaceModel {
   drift: string[] | undefined;
   changes: Change[];
   vault: 'open' | 'sealed' | 'unknown';
+  steps: Pick<StatusStep, 'key' | 'state'>[];
   /** Whether members reach the cluster with kubectl. */
   kubectl: boolean;
+  /** Looked at from the administration, not by its member. */
+  admin?: boolean;
   calendar: { wanted: boolean; url?: string; qr?: string; away?: boolean };
 }
 

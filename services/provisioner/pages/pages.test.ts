@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { adminPage, errorPage } from './admin.ts';
+import { wordsOf } from './audit.ts';
 import { checkPage, formPage, fromFields, toFields } from './form.ts';
 import { gallery, shell } from './gallery.ts';
 import { homePage } from './landing.ts';
@@ -7,7 +9,7 @@ import type { FormValues, Shell } from './model.ts';
 import { deletePage, historyPage, spacePage } from './space.ts';
 import { statusPage } from './status.ts';
 import { CSS, JS } from './style.ts';
-import { createTexts, ENGLISH } from './texts.ts';
+import { createTexts, ENGLISH, patternOf, SAID } from './texts.ts';
 
 const EVIL = `"><script>alert(1)</script><img src=x onerror=alert(1)>'&#x3c;`;
 
@@ -69,6 +71,8 @@ function hostile(): Record<string, unknown> {
       changes,
       vault: 'sealed',
       kubectl: true,
+      steps,
+      admin: true,
       calendar: { wanted: true, url: EVIL },
     }),
     history: historyPage(evil, EVIL, changes),
@@ -167,4 +171,60 @@ test('a space rewords the portal, and every mistake in its file is told', () => 
     .toThrow(
       /nav.who must hold \{name\}; nope is no text of the portal; nav.home must be a sentence/,
     );
+});
+
+test('sentences of the domain are reworded by the English ones, holes kept', () => {
+  const t = createTexts({
+    'Your membership is paid': 'Dein Beitrag ist bezahlt',
+    'Your repository was read: {revision}': 'Gelesen: {revision}',
+  });
+  expect(t.said('Your membership is paid')).toBe('Dein Beitrag ist bezahlt');
+  expect(t.said('Your repository was read: main@sha1:0a51\n')).toBe('Gelesen: main@sha1:0a51\n');
+  expect(t.said('Your membership is not paid')).toBe('Your membership is not paid');
+  expect(() => createTexts({ 'Your repository was read: {revision}': 'Gelesen' }))
+    .toThrow(/must hold \{revision\}/);
+  expect(() => createTexts({ 'page.language': 'no such' })).toThrow(/must be a language/);
+});
+
+test('every sentence that the domain says of a space is in the catalogue, and no other', async () => {
+  const files = ['status', 'cluster/flux-status', 'cluster/words', 'tenant/tenant', 'tenants'];
+  const sources = await Promise.all(
+    [...files, 'tenant/lifecycle'].map((file) =>
+      readFile(new URL(`../${file}.ts`, import.meta.url), 'utf8')
+    ),
+  );
+  const code = sources.join('\n').replaceAll(/\$\{[\w.]+\}/g, '{}');
+  for (const sentence of SAID) {
+    // In the code the reason stands in a variable of its own, or the subject in another call.
+    const joints = /\{\w+\}|: (?=it was used|it is taken|you have it)|^the (?:source|sync|quota): /;
+    for (const part of sentence.split(joints)) {
+      expect(code.includes(part.replaceAll(/^[ :]+|[ :]+$/g, '')), sentence).toBe(true);
+    }
+  }
+  const said = [
+    ...code.matchAll(/(?:text|help|why|message)(?: =|:) '((?:[^'\\]|\\.)+)'/g),
+    ...sources[2]!.matchAll(/^ {4}'((?:[^'\\]|\\.)+)',$/gm),
+    ...sources[3]!.matchAll(/'((?:must|is not|belongs) (?:[^'\\]|\\.)+)'/g),
+  ].map((m) => m[1]!);
+  expect(said.length).toBeGreaterThan(40);
+  const patterns = SAID.map(patternOf);
+  for (const sentence of said) {
+    if (/^(is not yours to set|must (not )?be one of)/.test(sentence)) continue;
+    const known = patterns.some((p) => p.test(sentence)) || SAID.some((s) => s.endsWith(sentence));
+    expect(known, sentence).toBe(true);
+  }
+});
+
+test('the log of a tenant in human words', () => {
+  const t = createTexts();
+  const say = (subject: string, trailers = {}) => wordsOf(t, { subject, trailers });
+  expect(say('tenants: claim garden')).toBe('Asked for the space');
+  expect(say('tenants: update garden', { Changed: 'path ./apps; plan large; calendar yes' }))
+    .toBe('Changed the folder to ./apps, the size to large, the calendar feed to yes');
+  expect(say('tenants: update garden')).toBe('Changed the settings');
+  expect(say('tenants: garden is suspended', { Reason: 'the time of grace is over' }))
+    .toBe('Everything was stopped: the time of grace is over');
+  expect(say('tenants: render garden by the policy as it is now'))
+    .toBe('The files were brought up to date with the rules');
+  expect(say('written by hand <b>')).toBe('written by hand <b>');
 });

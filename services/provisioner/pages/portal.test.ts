@@ -4,6 +4,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { setupLogging } from '@hackspace/kit/log.ts';
 import { PEOPLE } from '../../../dev/keycloak-facade.ts';
 import { type Browser, createBrowser } from '../auth/browser.ts';
+import { DAY } from '../tenant/fixtures.ts';
+import { day } from './layout.ts';
+import { createTexts } from './texts.ts';
 import { openWorld, type World } from './world.ts';
 
 const ORIGIN = 'https://my.space.example';
@@ -69,7 +72,7 @@ test('a paying member asks, sees the real change, agrees, and it is committed as
   expect(status.text).toContain('Everything is in place');
   expect(git('log', '--format=%an %s', 'main').trim()).toBe('paying tenants: claim garden');
   const space = await browser.go(`${ORIGIN}/spaces/garden`);
-  expect(space.text).toContain('640Mi of 2Gi');
+  expect(space.text).toContain('640 MiB of 2 GiB');
   expect(space.text).toContain('Asked for the space');
 });
 
@@ -168,7 +171,7 @@ test('changing shows the change alone; what is the same already is said', async 
   await browser.post(`${ORIGIN}/spaces/garden/edit/check`, hidden(check.text));
   expect((await browser.go(`${ORIGIN}/spaces/garden`)).text).toContain('./apps');
   const history = await browser.go(`${ORIGIN}/spaces/garden/history`);
-  expect(history.text).toContain('Changed the settings');
+  expect(history.text).toContain('Changed the folder to ./apps');
 });
 
 test('pause and go on; delete only by the name, the export before it', async () => {
@@ -245,6 +248,65 @@ test('every page forbids framing, inline script and other origins; assets are ca
   const css = page.text.match(/href="(\/assets\/[^"]*\.css)"/)![1];
   const asset = await browser.go(`${ORIGIN}${css}`);
   expect(asset.headers.get('cache-control')).toContain('immutable');
+});
+
+test('a session that ends on the check page comes back with the answers, in one piece', async () => {
+  const browser = await logIn('paying');
+  const check = await browser.post(`${ORIGIN}/spaces/new`, ANSWERS);
+  const fields = hidden(check.text);
+  browser.jar(ORIGIN).delete('__Host-session');
+  const back = await browser.post(`${ORIGIN}/spaces/new/check`, fields);
+  expect(back.url).toContain('/spaces/new/check?parked=');
+  expect(back.status, back.text).toBe(200);
+  expect(hidden(back.text)).toEqual(fields);
+  expect((await browser.post(`${ORIGIN}/spaces/new/check`, hidden(back.text))).url)
+    .toBe(`${ORIGIN}/spaces/garden/status`);
+});
+
+test('a session that ends at a button leads back to where the button is', async () => {
+  const browser = await logIn('paying');
+  await ask(browser);
+  for (const path of ['suspend', 'resume', 'calendar']) {
+    browser.jar(ORIGIN).delete('__Host-session');
+    const page = await browser.post(`${ORIGIN}/spaces/garden/${path}`, {});
+    expect([page.status, page.url]).toEqual([200, `${ORIGIN}/spaces/garden`]);
+  }
+});
+
+test('when the member list is silent the form keeps what was typed, and blames nobody', async () => {
+  const browser = await logIn('paying');
+  world.keycloak.fail(500);
+  const page = await browser.post(`${ORIGIN}/spaces/new`, ANSWERS);
+  world.keycloak.fail(undefined);
+  expect([page.status, page.headers.get('retry-after')]).toEqual([503, '60']);
+  expect(page.text).toContain('We cannot tell right now');
+  expect(page.text).toContain(`value="${ANSWERS.url}"`);
+  expect((await browser.post(`${ORIGIN}/spaces/new`, ANSWERS)).url).toContain('/check?');
+});
+
+test('grace is told with its date, on the list and on the space', async () => {
+  const browser = await logIn('paying');
+  await ask(browser);
+  world.keycloak.change('paying', { groups: [] });
+  let at = new Date();
+  for (const hour of [0, 1, 2]) at = await world.sweepAt(hour * 3_600_000);
+  const date = `On ${day(createTexts(), new Date(at.getTime() + 30 * DAY).toISOString())}`;
+  for (const path of ['', '/garden']) {
+    const { text } = await browser.go(`${ORIGIN}/spaces${path}`);
+    expect(text).toContain('Your membership is not paid.');
+    expect(text, path).toContain(date);
+  }
+  expect((await browser.go(`${ORIGIN}/spaces/garden/history`)).text)
+    .toContain('The time of grace began: the membership is not paid');
+});
+
+test('a calendar service that is away is said on the page, with the way to try again', async () => {
+  const browser = await logIn('paying');
+  await ask(browser);
+  world.feed.away = true;
+  const page = await browser.post(`${ORIGIN}/spaces/garden/calendar`, {});
+  expect([page.status, page.text.includes('does not answer right now')]).toEqual([503, true]);
+  expect(page.text).toContain('Make a new address');
 });
 
 test('no log line of all this holds a token, a cookie or a secret', () => {

@@ -10,17 +10,17 @@ import { kubeconfig } from '../cluster/kubeconfig.ts';
 import { archiveOf } from '../export.ts';
 import type { Service } from '../service.ts';
 import { spaceStatus } from '../status.ts';
-import type { LogEntry } from '../store/store.ts';
 import { namespaceOf } from '../tenant/names.ts';
 import type { TenantRecord } from '../tenant/record.ts';
 import { STATES } from '../tenant/record.ts';
 import type { Actor } from '../tenants.ts';
 import { adminPage, errorPage } from './admin.ts';
+import { changeOf } from './audit.ts';
 import { checkPage, formPage, fromFields, toFields } from './form.ts';
 import { homePage, landingPage } from './landing.ts';
 import type { Html } from './layout.ts';
-import type { Change, FormModel, FormValues, Shell, SpaceModel } from './model.ts';
-import { deletePage, historyPage, spacePage } from './space.ts';
+import type { FormModel, FormValues, Shell, SpaceModel } from './model.ts';
+import { amount, deletePage, historyPage, spacePage } from './space.ts';
 import { statusPage } from './status.ts';
 import { CSS, JS } from './style.ts';
 import type { Texts } from './texts.ts';
@@ -87,7 +87,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     };
   };
   const membershipOf = (who: Actor) => ports.membership.check(who.subject, who.claims);
-  const show = (c: Context, page: Html, status: 200 | 400 | 409 = 200) =>
+  const show = (c: Context, page: Html, status: 200 | 400 | 503 = 200) =>
     c.html(page as unknown as string, status);
   const name = (c: Context) => c.req.param('name')!;
   const fields = (c: Context) => c.req.parseBody() as Promise<Record<string, unknown>>;
@@ -123,15 +123,17 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     const who = actor(c);
     const [membership, mine] = await Promise.all([membershipOf(who), tenants.mine(who)]);
     const living = mine.filter((record) => record.state !== 'deleted');
+    const due = await Promise.all(living.map((record) => ports.sweep.dueOf(record)));
     return show(
       c,
       homePage(shell(c), {
         membership,
         mayAsk: membership === 'yes' && living.length < tenants.policy.tenantsPerMember,
-        spaces: living.map((record) => ({
+        spaces: living.map((record, i) => ({
           name: record.name,
           state: shownState(record),
           repository: record.repository.url,
+          ...(due[i] === undefined ? {} : { due: new Date(due[i]).toISOString() }),
         })),
       }),
     );
@@ -143,7 +145,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     c: Context<SessionEnv>,
     values: FormValues,
     more: Partial<FormModel> = {},
-    status: 200 | 400 = 200,
+    status: 200 | 400 | 503 = 200,
   ) {
     return show(
       c,
@@ -152,7 +154,11 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
         plans: Object.entries(tenants.policy.plans).map(([id, plan]) => ({
           id,
           title: plan.title,
-          limits: `${plan.limitsCpu} CPU, ${plan.limitsMemory}, ${plan.storage}`,
+          limits: ports.texts('form.limits', {
+            cpu: amount(String(plan.limitsCpu)),
+            memory: amount(plan.limitsMemory),
+            storage: amount(plan.storage),
+          }),
         })),
         hosts: [...tenants.policy.repositories],
         faults: [],
@@ -174,10 +180,17 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     error: unknown,
     editing?: string,
   ) {
+    const more = editing ? { editing } : {};
+    if (error instanceof AppError && error.code === 'unavailable') {
+      // Whatever does not answer, what was typed stays on the page to be sent again.
+      if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter));
+      const faults = [{ path: '', message: error.message }];
+      return await form(c, values, { faults, ...more }, 503);
+    }
     const told = error instanceof AppError && ['invalid', 'conflict'].includes(error.code);
     if (!told) throw error;
     const faults = error.faults ?? [{ path: editing ? '' : 'name', message: error.message }];
-    return await form(c, values, { faults, ...(editing ? { editing } : {}) }, 400);
+    return await form(c, values, { faults, ...more }, 400);
   }
   const look = (c: Context<SessionEnv>, values: FormValues, editing?: string) => {
     const input = inputOf(values, editing);
@@ -197,7 +210,8 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     return c.redirect(`${place(editing)}/check?${answers(values)}`, 303);
   }
   async function check(c: Context<SessionEnv>, editing?: string) {
-    const values = fromFields(c.req.query());
+    // The session may have ended on this very page: what it would have sent comes back.
+    const values = fromFields(auth.unpark(c) ?? c.req.query());
     try {
       const preview = await look(c, values, editing);
       const { record } = preview;
@@ -271,7 +285,11 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
 
   // --- one space
 
-  async function space(c: Context<SessionEnv>, record: TenantRecord, url?: string) {
+  async function space(
+    c: Context<SessionEnv>,
+    record: TenantRecord,
+    feed: { url?: string; away?: boolean } = {},
+  ) {
     const who = actor(c);
     const [status, vault, entries] = await Promise.all([
       spaceStatus(ports, who, record.name),
@@ -286,23 +304,27 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       repository: record.repository,
       quota: status.quota,
       drift: status.drift,
-      changes: entries.map(changeOf),
+      changes: entries.map(change),
       vault,
+      steps: status.steps,
+      admin: c.req.path.startsWith('/admin/'),
       kubectl: ports.kubeconfig !== undefined,
       calendar: { wanted: record.wants.calendar && ports.feedToken !== undefined },
       ...(status.due ? { due: status.due } : {}),
     };
-    if (url) {
-      model.calendar.url = url;
-      model.calendar.qr = await QRCode.toString(url, { type: 'svg', margin: 1 });
+    if (feed.away) model.calendar.away = true;
+    if (feed.url) {
+      model.calendar.url = feed.url;
+      model.calendar.qr = await QRCode.toString(feed.url, { type: 'svg', margin: 1 });
     }
-    return show(c, spacePage(shell(c), model));
+    return show(c, spacePage(shell(c), model), feed.away ? 503 : 200);
   }
   app.get('/spaces/:name', async (c) => {
     const record = await tenants.get(actor(c), name(c));
     const once = getCookie(c, 'feed');
     if (once) deleteCookie(c, 'feed', { path: `/spaces/${record.name}` });
-    return await space(c, record, once ? handOut(once) : undefined);
+    const url = once ? handOut(once) : undefined;
+    return await space(c, record, url ? { url } : {});
   });
   // A feed's address is shown once: kept here for the one page after the redirect, not in the browser.
   const handedOut = new Map<string, { url: string; until: number }>();
@@ -316,7 +338,13 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     if (!ports.feedToken || !record.wants.calendar) {
       throw new AppError('conflict', 'Cannot make an address: this space has no calendar feed');
     }
-    const { url } = await ports.feedToken(`tenant ${record.name}`);
+    let url: string;
+    try {
+      ({ url } = await ports.feedToken(`tenant ${record.name}`));
+    } catch (error) {
+      log.warning('no feed address', { error: describe(error) });
+      return await space(c, record, { away: true });
+    }
     for (const [key, { until }] of handedOut) if (until < Date.now()) handedOut.delete(key);
     if (handedOut.size >= 1000) handedOut.delete(handedOut.keys().next().value!);
     const ticket = randomUUID();
@@ -333,12 +361,14 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
 
   app.get('/spaces/:name/status', async (c) => {
     const { steps } = await spaceStatus(ports, actor(c), name(c));
-    const pending = steps.some((step) => step.state === 'pending' || step.state === 'unknown');
+    // Where no cluster is asked there is nothing to wait for.
+    const asked = steps.filter((step) => ports.cluster || step.key === 'membership');
+    const pending = asked.some((step) => step.state === 'pending' || step.state === 'unknown');
     return show(c, statusPage(shell(c), { name: name(c), steps, pending }));
   });
   app.get('/spaces/:name/history', async (c) => {
     const entries = await tenants.audit(actor(c), name(c), 200);
-    return show(c, historyPage(shell(c), name(c), entries.map(changeOf)));
+    return show(c, historyPage(shell(c), name(c), entries.map(change)));
   });
   app.get('/spaces/:name/kubeconfig', async (c) => {
     const record = await tenants.get(actor(c), name(c));
@@ -357,6 +387,10 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       'Content-Disposition': `attachment; filename="${name(c)}.tar.gz"`,
     });
   });
+  // A session that ended with one of these buttons comes back here by GET: to where the buttons are.
+  for (const path of ['suspend', 'resume', 'calendar']) {
+    app.get(`/spaces/:name/${path}`, (c) => c.redirect(`/spaces/${encodeURIComponent(name(c))}`));
+  }
   for (const [path, suspend] of [['suspend', true], ['resume', false]] as const) {
     app.post(`/spaces/:name/${path}`, async (c) => {
       const context = { requestId: c.get('requestId') };
@@ -384,7 +418,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     const state = c.req.query('state') ?? '';
     const from = Math.max(0, Number.parseInt(c.req.query('from') ?? '0', 10) || 0);
     const fits = all.filter((record) =>
-      (state === '' || record.state === state) &&
+      (state === '' || shownState(record) === state) &&
       (query === '' || record.name.includes(query) || record.owner.sub.includes(query))
     );
     const due = await ports.sweep.run({ dryRun: true }).catch((error) => {
@@ -397,7 +431,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
       adminPage(shell(c), {
         query,
         state,
-        states: [...STATES],
+        states: [STATES[0], 'paused', ...STATES.slice(1)],
         total: fits.length,
         rows: fits.slice(from, from + PAGE).map((record) => ({
           name: record.name,
@@ -418,15 +452,7 @@ export function createPortal(ports: PortalPorts): Hono<SessionEnv> {
     return await space(c, await tenants.get(who, name(c)));
   });
 
-  function changeOf(entry: LogEntry): Change {
-    return {
-      sha: entry.commit,
-      at: entry.time,
-      who: entry.author,
-      text: wordsOf(entry.subject),
-      ...(ports.commitUrl ? { href: ports.commitUrl(entry.commit) } : {}),
-    };
-  }
+  const change = (entry: Parameters<typeof changeOf>[1]) => changeOf(ports, entry);
   return app;
 }
 
@@ -461,17 +487,4 @@ function inputOf(values: FormValues, editing: string | undefined): Record<string
 function bodyOf(diff: string): string {
   const at = diff.indexOf('@@');
   return at < 0 ? '' : diff.slice(at).trimEnd();
-}
-
-/** `tenants: claim garden` as people say it. Anything else is shown as it was written. */
-function wordsOf(subject: string): string {
-  const words: Record<string, string> = {
-    claim: 'Asked for the space',
-    update: 'Changed the settings',
-    stop: 'Paused the space',
-    start: 'Went on with the space',
-    drain: 'Began to delete the space',
-  };
-  const verb = subject.match(/^tenants: (\w+) [a-z0-9-]+$/)?.[1];
-  return (verb && words[verb]) ?? subject.replace(/^tenants: /, '');
 }

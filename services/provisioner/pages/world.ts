@@ -23,6 +23,7 @@ import type { ClusterStatus } from '../cluster/flux-status.ts';
 import { keycloak } from '../membership/keycloak.ts';
 import { bareGit } from '../store/bare-git.ts';
 import { openStore } from '../store/queue.ts';
+import type { Store } from '../store/store.ts';
 import { silent } from '../notify/notify.ts';
 import { Sweep } from '../sweep.ts';
 import { examplePolicy } from '../tenant/fixtures.ts';
@@ -34,8 +35,15 @@ export interface World extends AsyncDisposable {
   app: ReturnType<typeof createHttp>;
   keycloak: KeycloakFacade;
   tenants: Tenants;
+  store: Store;
   /** What the cluster answers from now on; undefined: nothing. */
   cluster: { status: ClusterStatus | undefined };
+  /** The calendar service does not answer while this is true. */
+  feed: { away: boolean };
+  /** One sweep, this many ms after now; returns when that was. */
+  sweepAt(ms: number): Promise<Date>;
+  /** Sets the clock of sweeps this many ms ahead. */
+  ahead(ms: number): void;
   dir: string;
 }
 
@@ -86,9 +94,11 @@ export async function openWorld(
       committer: COMMITTER,
     }),
   );
-  const policy = examplePolicy({ tenantsPerMember: 9 });
+  const policy = examplePolicy({ tenantsPerMember: 30 });
   const tenants = new Tenants({ store, membership, policy });
   const cluster: World['cluster'] = { status: APPLIED };
+  const feed = { away: false };
+  let ahead = 0;
   const state = await openState(join(dir, 'state'));
   const auth = createAuth({
     oidc: createOidc({
@@ -119,13 +129,14 @@ export async function openWorld(
       drained: () => Promise.resolve(false),
     },
     sweep: new Sweep({
+      now: () => Date.now() + ahead,
       store,
       membership,
       policy,
       state,
       notifier: silent,
       exporter: () => Promise.resolve(),
-    }, { every: 0, breaker: { share: 0.1, min: 3 }, committer: COMMITTER }),
+    }, { every: 3_600_000, breaker: { share: 0.1, min: 3 }, committer: COMMITTER }),
     vault: () => Promise.resolve('open'),
     kubeconfig: {
       server: 'https://cluster.space.example:6443',
@@ -135,10 +146,12 @@ export async function openWorld(
       clientId: 'kubelogin',
     },
     feedToken: () =>
-      Promise.resolve({
-        id: '1',
-        url: `https://io.space.example/proxy/space.ics?token=${'0'.repeat(64)}`,
-      }),
+      feed.away
+        ? Promise.reject(new AppError('unavailable', 'Cannot get a feed token: no answer'))
+        : Promise.resolve({
+          id: '1',
+          url: `https://io.space.example/proxy/space.ics?token=${'0'.repeat(64)}`,
+        }),
     formTargets: [new URL(facade.issuer).origin],
     ...over,
   };
@@ -157,7 +170,14 @@ export async function openWorld(
     app,
     keycloak: facade,
     tenants,
+    store,
     cluster,
+    feed,
+    ahead: (ms) => void (ahead = ms),
+    async sweepAt(ms) {
+      ahead = ms;
+      return new Date((await ports.sweep.run()).at);
+    },
     dir,
     async [Symbol.asyncDispose]() {
       await facade.stop();
