@@ -121,10 +121,13 @@ for (const service of smokes) {
     }
   }
 }
-for (const name of ['sources']) {
+for (const { name, alike } of [{ name: 'sources', alike: false }, { name: 'pages', alike: true }]) {
+  let first: string | undefined;
   for (const runtime of Object.keys(launchers)) {
     try {
       const said = await suite(runtime, `tests/runtimes/${name}.ts`);
+      first ??= said;
+      if (alike && said !== first) throw new Error(`“${said}”, but elsewhere “${first}”`);
       passed++;
       process.stdout.write(`ok   suite ${name} on ${runtime}, ${said}\n`);
     } catch (error) {
