@@ -139,3 +139,25 @@ describe("definitions made of the runtime's data", () => {
     }
   });
 });
+
+test('a TZID that each VCALENDAR of a file defines in its own way keeps each meaning', () => {
+  const part = (uid: string, offset: string) =>
+    calendar(
+      `BEGIN:VTIMEZONE\r\nTZID:Z\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n` +
+        `TZOFFSETFROM:${offset}\r\nTZOFFSETTO:${offset}\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n`,
+      event(uid, 'DTSTART;TZID=Z:20261124T190000'),
+    );
+  const out = text(
+    feed({ s: part('a', '+0100') + part('b', '+0500') + part('c', '+0100') + part('d', '+0500') }),
+  );
+  const offsets = new Map(
+    [...out.matchAll(/TZID:(\S+)\r\n(?:(?!END:VTIMEZONE)[^])*?TZOFFSETTO:(\S+)/g)].map((
+      m,
+    ) => [m[1], m[2]]),
+  );
+  const found = [...out.matchAll(/UID:([a-d])\r\n[^]*?DTSTART;TZID=([^:]+):/g)].map((m) => [
+    m[1],
+    offsets.get(m[2]),
+  ]);
+  expect(Object.fromEntries(found)).toEqual({ a: '+0100', b: '+0500', c: '+0100', d: '+0500' });
+});

@@ -120,8 +120,11 @@ export interface Use {
 export class ZoneNames {
   readonly #calendar: Pick<ParsedCalendar, 'zones' | 'tzids'>;
   readonly #byTzid = new Map<string, ZoneDefinition[]>();
-  /** By index of the TZID: its name, null when it has none, or a name per definition. */
-  readonly #names: (string | null | Map<ZoneDefinition, string>)[] = [];
+  /** By index of the TZID: its name, that of its first definition; null when it has none. */
+  readonly #names: (string | null)[] = [];
+  readonly #first: (ZoneDefinition | undefined)[] = [];
+  /** By index, where there are several definitions: names by VCALENDAR. */
+  readonly #scopes: Map<number, string>[] = [];
   /** Does any TZID go out under another name? */
   renames = false;
   /** Does any TZID mean different zones in different VCALENDARs? */
@@ -152,19 +155,26 @@ export class ZoneNames {
     if (name === undefined) this.missing = true;
     else if (name !== this.#calendar.tzids[index]) this.renames = true;
     const known = this.#names[index];
-    if (zone === undefined || (known === undefined && name !== undefined)) {
-      this.#names[index] = zone === undefined ? name ?? null : new Map([[zone, name!]]);
-    } else if (known instanceof Map) known.set(zone, name!);
+    if (zone === undefined || typeof known !== 'string') {
+      this.#names[index] = name ?? null;
+      this.#first[index] = zone;
+      return;
+    }
+    let scope = this.#scopes[index];
+    const enter = ({ calendars }: ZoneDefinition, name: string) => {
+      for (const calendar of calendars) if (!scope!.has(calendar)) scope!.set(calendar, name);
+    };
+    if (!scope) {
+      this.#scopes[index] = scope = new Map();
+      enter(this.#first[index]!, known);
+    }
+    enter(zone, name!);
+    this.scoped ||= name !== known;
   }
 
   /** The name of a component's TZID; undefined when nobody knows what it means. */
   nameOf(index: number, calendar: number): string | undefined {
-    const names = this.#names[index];
-    if (!(names instanceof Map)) return names ?? undefined;
-    if (names.size > 1) {
-      for (const [zone, name] of names) if (holds(zone.calendars, calendar)) return name;
-    }
-    return names.values().next().value;
+    return this.#scopes[index]?.get(calendar) ?? this.#names[index] ?? undefined;
   }
 
   isKnown(component: Component): boolean {
@@ -174,7 +184,7 @@ export class ZoneNames {
   /** All old and new names, as one text: equal texts change components alike. */
   signature(): string {
     if (!this.renames) return '';
-    return JSON.stringify(this.#names.map((n) => (n instanceof Map ? [...n.values()] : n)));
+    return JSON.stringify([this.#names, this.#scopes.map((scope) => [...scope])]);
   }
 
   /** Old and new names of what a component uses; undefined when all stay. */
@@ -204,18 +214,6 @@ export class ZoneNames {
 
 /** Of a source whose components use no TZID. */
 export const NO_NAMES = new ZoneNames({ zones: [], tzids: [] });
-
-function holds(ascending: readonly number[], value: number): boolean {
-  let low = 0;
-  let high = ascending.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    if (ascending[middle]! === value) return true;
-    if (ascending[middle]! < value) low = middle + 1;
-    else high = middle - 1;
-  }
-  return false;
-}
 
 /** A name that can stand in a parameter: no quotes, no controls, of a length that readers bear. */
 function safeName(tzid: string): string {
