@@ -27,7 +27,7 @@ export function createInlineRenderer(): Renderer {
   const parsed = new Map<string, ParsedCalendar>();
   return {
     put(key, bytes) {
-      const calendar = parseCalendar(bytes);
+      const calendar = parseCalendar(bytes, parsed.get(key));
       parsed.set(key, calendar);
       return Promise.resolve(facts(bytes, calendar));
     },

@@ -1,7 +1,7 @@
 import { RRuleTemporal } from 'rrule-temporal';
 import { asBuffer } from './bytes.ts';
 import { type Component, parseCalendar, type ParsedCalendar } from './components.ts';
-import { type Group, groupsOf } from './groups.ts';
+import { type Group, groupsIn } from './groups.ts';
 import { unescapeText } from './lines.ts';
 import { properties, type Property } from './properties.ts';
 import { dateDigits, digitsToMs, durationMs, msToLocal, readRule } from './values.ts';
@@ -58,7 +58,7 @@ export function agenda(input: AgendaInput, options: AgendaOptions): Occurrence[]
   const clock = new Clock(calendar, options.zone);
   const budget = { steps: ALL_STEPS };
   const found: Occurrence[] = [];
-  for (const group of groupsOf(calendar).groups) {
+  for (const group of groupsIn(calendar)) {
     const source = sourceOf?.(group.uid);
     for (const occurrence of expandGroup(calendar, group, clock, options, budget)) {
       found.push({ ...occurrence, source });

@@ -1,15 +1,13 @@
 import { factsOf } from './facts.ts';
-import type { Piece } from './edit.ts';
+import type { Items } from './lots.ts';
 import type { Entry } from './merge.ts';
-import type { Level, Renderer } from './render.ts';
+import type { Level, Made, Renderer } from './render.ts';
 
 export interface Sacrifice {
   entries: Entry[];
   level: Level;
   /** What was taken, in the order it was taken. */
   steps: { what: string; count: number }[];
-  /** The entries' bytes, when nothing had to be taken. */
-  pieces?: Piece[];
 }
 
 /** Room kept for the notice that tells what is missing. */
@@ -21,32 +19,31 @@ const LEVELS: readonly { level: Level; what: string }[] = [
 ];
 
 /**
- * Makes the entries fit into `budget` octets. Taken in this order until they fit: alarms; attachments,
- * comments, attendees and X- properties; descriptions; what is over, the oldest first; what is to
- * come, the farthest first; what repeats or is on now, the largest first.
+ * Makes the items fit into `budget` octets, which they do not as they were made. Taken in this order
+ * until they fit: alarms; attachments, comments, attendees and X- properties; descriptions; what is
+ * over, the oldest first; what is to come, the farthest first; what repeats or is on now, the largest
+ * first.
  */
 export function sacrifice(
-  entries: readonly Entry[],
+  items: Items,
+  made: Made,
   renderer: Renderer,
   budget: number,
   now: number,
 ): Sacrifice {
   const steps: Sacrifice['steps'] = [];
-  const pieces = renderer.all(entries, 0);
-  let total = 0;
-  for (let i = 0; i < pieces.length; i++) total += pieces[i]!.end - pieces[i]!.start;
-  if (total <= budget) return { entries: [...entries], level: 0, steps, pieces };
-  let sizes = measure(entries, pieces);
+  const entries = items.entries();
   const room = budget - NOTICE;
+  let { sizes, slices: { size: total } } = made;
   let level: Level = 0;
   for (const next of LEVELS) {
-    const smaller = measure(entries, renderer.all(entries, next.level));
-    const count = smaller.filter((size, i) => size < sizes[i]!).length;
+    const smaller = renderer.all(items, next.level);
+    const count = smaller.sizes.filter((size, i) => size < sizes[i]!).length;
     level = next.level;
     if (count > 0) steps.push({ what: next.what, count });
-    sizes = smaller;
-    total = sum(sizes);
-    if (total <= room) return { entries: [...entries], level, steps };
+    sizes = smaller.sizes;
+    total = smaller.slices.size;
+    if (total <= room) return { entries, level, steps };
   }
   const gone = new Set<number>();
   for (const { what, order } of orders(entries, sizes, now)) {
@@ -64,7 +61,7 @@ export function sacrifice(
 
 function orders(
   entries: readonly Entry[],
-  sizes: readonly number[],
+  sizes: Int32Array,
   now: number,
 ): { what: string; order: number[] }[] {
   const spans = entries.map((entry) => {
@@ -101,22 +98,4 @@ function orders(
       order: current.sort((a, b) => sizes[b]! - sizes[a]! || byUid(a, b)),
     },
   ];
-}
-
-function measure(entries: readonly Entry[], pieces: readonly Piece[]): number[] {
-  let at = 0;
-  return entries.map((entry) => {
-    let size = 0;
-    for (let i = 0; i < entry.components.length; i++) {
-      const piece = pieces[at++]!;
-      size += piece.end - piece.start;
-    }
-    return size;
-  });
-}
-
-function sum(sizes: readonly number[]): number {
-  let total = 0;
-  for (const size of sizes) total += size;
-  return total;
 }

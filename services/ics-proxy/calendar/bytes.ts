@@ -42,7 +42,7 @@ export function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
 
-/** A growing byte buffer. Amortised linear; `take` hands the memory over without a copy. */
+/** A growing byte buffer. Amortised linear. */
 export class Writer {
   #buffer: Buffer;
   length = 0;
@@ -82,15 +82,19 @@ export class Writer {
     this.length += this.#buffer.write(text, this.length);
   }
 
-  /** Text of ASCII alone. */
-  ascii(text: string): void {
-    this.reserve(text.length);
-    this.length += this.#buffer.write(text, this.length, 'latin1');
+  all(bytes: Buffer): void {
+    this.copy(bytes, 0, bytes.length);
   }
 
   /** The written bytes, sharing memory with the writer. */
   view(start = 0, end = this.length): Buffer {
     return this.#buffer.subarray(start, end);
+  }
+
+  /** The written bytes, in no more memory than they are worth; the writer is done. */
+  take(): Buffer {
+    const view = this.view();
+    return this.length > this.#buffer.length * 0.75 ? view : Buffer.from(view);
   }
 
   /** The byte at `index`, counted from the start of what was written. */

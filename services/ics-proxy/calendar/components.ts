@@ -1,58 +1,11 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { asBuffer } from './bytes.ts';
+import { Component, Has, type Table } from './component.ts';
 import { type Mends, normalise } from './lines.ts';
 import { type Fault, type Scan, scan, unreadable } from './scan.ts';
 import type { ZoneRules } from './zone-rules.ts';
 
-/** What a component holds, as bits: what a later step may skip when the bit is not set. */
-export const Has = {
-  RULE: 1,
-  RDATE: 2,
-  ALARM: 4,
-  RELATED: 8,
-  /** A date-time that is neither UTC nor bound to a TZID: it floats with the reader. */
-  FLOATING: 16,
-  /** CLASS other than PUBLIC. */
-  CLASS: 32,
-  /** No UID of its own: `uid` is derived from its content. */
-  NO_UID: 64,
-  /** No DTSTAMP, or one that is no date-time. */
-  NO_STAMP: 128,
-  NESTED: 256,
-  /** The file ended before its END line. */
-  NO_END: 512,
-  /** A TZID where a redacted component has none: on a nested or unusual property. */
-  ODD_TZID: 1024,
-} as const;
-
-/** One component at the level of VCALENDAR, as offsets into `ParsedCalendar.bytes`. */
-export interface Component {
-  /** `ParsedCalendar.bytes`. */
-  readonly source: Buffer;
-  /** Upper case: VEVENT, VTODO, VJOURNAL, VFREEBUSY, X-…; VTIMEZONEs are in `zones`. */
-  readonly type: string;
-  /** Its place in `ParsedCalendar.components`. */
-  readonly index: number;
-  readonly uid: string;
-  /** `''` for a master; else RECURRENCE-ID's value, `|` and its TZID. */
-  readonly recurrenceId: string;
-  /** Which VCALENDAR of the file it came from: TZIDs are looked up there first. */
-  readonly calendar: number;
-  readonly start: number;
-  /** Behind the line break of the END line. */
-  readonly end: number;
-  /** The DTSTAMP line, relative to `start`; both 0 when there is none. */
-  readonly stampStart: number;
-  readonly stampEnd: number;
-  /** DTSTART's (else DUE's) digits as one number, 20261123190000; 0 when there is none. */
-  readonly startKey: number;
-  /** Indexes into `ParsedCalendar.tzids` of every TZID parameter. */
-  readonly tzids: readonly number[];
-  readonly has: number;
-  readonly sequence: number;
-  /** Of the bytes without DTSTAMP (content.ts), made when first asked for; 0 until then. */
-  hash: number;
-}
+export { Component, Has };
 
 /** A VTIMEZONE as it came. */
 export interface ZoneDefinition {
@@ -82,6 +35,8 @@ export interface ParsedCalendar {
   /** The input, or the input with its lines in order if they were not. */
   readonly bytes: Buffer;
   readonly components: readonly Component[];
+  /** The same as numbers. */
+  readonly table: Table;
   readonly zones: readonly ZoneDefinition[];
   /** Every TZID that occurs as a parameter. */
   readonly tzids: readonly string[];
@@ -97,20 +52,23 @@ export interface ParsedCalendar {
 
 /**
  * Reads a calendar of any bytes and never throws. Cost is linear in the input; memory is the input,
- * once more when its lines were out of order, and about 150 octets a component.
+ * once more when its lines were out of order, and about 64 octets a component. `previous`: what the same
+ * source was before; what has not changed since is not read again. The answer is the same without it.
  */
-export function parseCalendar(bytes: Uint8Array): ParsedCalendar {
+export function parseCalendar(bytes: Uint8Array, previous?: ParsedCalendar): ParsedCalendar {
   const input = asBuffer(bytes);
+  const old = previous?.table;
+  if (old && !old.normalised && old.source.equals(input)) return previous;
   const mends: Mends = { encoding: 0, controls: 0, folding: 0 };
   const truncated = input.length > 0 && !isBreak(input[input.length - 1]!);
   let buffer = input;
   let found: Scan | undefined = isUtf8(input)
-    ? scan(input, { normalised: false, truncated })
+    ? scan(input, { normalised: false, truncated }, old)
     : undefined;
   const inOrder = found !== undefined;
   if (!found) {
     buffer = normalise(input, mends);
-    found = scan(buffer, { normalised: true, truncated }) ?? unreadable(buffer);
+    found = scan(buffer, { normalised: true, truncated }, old) ?? unreadable(buffer);
   }
   const faults = found.faults;
   const quarantined = faults.map((fault) => ({
@@ -122,17 +80,41 @@ export function parseCalendar(bytes: Uint8Array): ParsedCalendar {
     if (inOrder) countLines(buffer, faults, quarantined);
     else numberLines(input, faults, quarantined);
   }
-  return {
-    bytes: buffer,
-    components: found.components,
-    zones: found.zones,
-    tzids: found.tzids,
-    header: found.header,
-    quarantined: quarantined.map((q) => ({ ...q, bytes: Uint8Array.from(q.bytes) })),
-    quarantinedCount: found.faultCount,
-    mends,
-    calendars: found.calendars,
-  };
+  return new Parsed(buffer, found, mends, quarantined);
+}
+
+/** Components become objects when somebody looks at them: most feeds are made of their numbers. */
+class Parsed implements ParsedCalendar {
+  readonly bytes: Buffer;
+  readonly table: Table;
+  readonly zones: readonly ZoneDefinition[];
+  readonly tzids: readonly string[];
+  readonly header: Readonly<Record<string, string>>;
+  readonly quarantined: readonly Quarantined[];
+  readonly quarantinedCount: number;
+  readonly mends: Readonly<Mends>;
+  readonly calendars: number;
+  #components: readonly Component[] | undefined;
+
+  constructor(bytes: Buffer, found: Scan, mends: Mends, quarantined: readonly Quarantined[]) {
+    this.bytes = bytes;
+    this.table = found.table;
+    this.zones = found.zones;
+    this.tzids = found.table.tzids.list;
+    this.header = found.header;
+    this.quarantined = quarantined.map((q) => ({ ...q, bytes: Uint8Array.from(q.bytes) }));
+    this.quarantinedCount = found.faultCount;
+    this.mends = mends;
+    this.calendars = found.calendars;
+  }
+
+  get components(): readonly Component[] {
+    const { table } = this;
+    return this.#components ??= Array.from(
+      { length: table.length },
+      (_, i) => new Component(table, i),
+    );
+  }
 }
 
 function isBreak(byte: number): boolean {

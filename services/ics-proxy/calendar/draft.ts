@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { ascii, same, SPACE } from './bytes.ts';
-import { type Component, Has } from './components.ts';
+import { Has, Row, type Table, utf8 } from './component.ts';
+import { low, mix, viewOf } from './digest.ts';
+import type { Line } from './line.ts';
 import { unfold } from './lines.ts';
 import type { Tzids } from './tzids.ts';
 import { dateDigits, isDuration, isRule } from './values.ts';
@@ -13,18 +15,21 @@ const RELATED_TO = ascii('related-to'), CLASS = ascii('class'), SEQUENCE = ascii
 const PUBLIC = ascii('public');
 
 const Seen = { UID: 1, START: 2, STAMP: 4, END: 8, DUE: 16, RECURRENCE: 32 } as const;
-const NONE: readonly number[] = [];
+const LARGEST = 0x7fffffff;
 /** Components that need a UID and a DTSTAMP (RFC 5545 §3.6). */
 const IDENTIFIED = new Set(['VEVENT', 'VTODO', 'VJOURNAL', 'VFREEBUSY', 'VAVAILABILITY']);
 
 /** The component that is being read: collects its keys and judges its properties. Reused. */
 export class Draft {
   readonly #tzids: Tzids;
+  readonly #table: Table;
   #type = '';
   #start = 0;
   #seen = 0;
   #has = 0;
-  #uid = '';
+  #uidStart = 0;
+  #uidEnd = 0;
+  #uidText = '';
   #recurrenceId = '';
   #startKey = 0;
   #dueKey = 0;
@@ -34,13 +39,18 @@ export class Draft {
   #sequence = 0;
   #zones: number[] | undefined;
   #zone = -1;
+  /** By TZID, where the last component of several TZIDs began that has it. */
+  readonly #usedBy: number[] = [];
   /** Rules that have been found well-formed. */
   readonly #rules = new Set<string>();
-  /** One-TZID lists, shared by all components that use just that one. */
-  readonly #lists: (readonly number[])[] = [];
+  /** Where in `Table.lists` each TZID's list of one is. */
+  readonly #lists: number[] = [];
+  readonly #types = new Map<string, number>();
 
-  constructor(tzids: Tzids) {
-    this.#tzids = tzids;
+  constructor(table: Table) {
+    this.#tzids = table.tzids;
+    this.#table = table;
+    table.types.forEach((type, i) => this.#types.set(type, i));
   }
 
   begin(type: string, start: number): void {
@@ -48,8 +58,8 @@ export class Draft {
     this.#start = start;
     this.#seen = 0;
     this.#has = 0;
-    this.#uid = '';
-    this.#recurrenceId = '';
+    this.#uidEnd = 0;
+    this.#uidText = '';
     this.#startKey = 0;
     this.#dueKey = 0;
     this.#stampStart = 0;
@@ -69,38 +79,31 @@ export class Draft {
     if (odd) this.#has |= Has.ODD_TZID;
     if (tzid === this.#zone) return;
     if (this.#zone < 0) this.#zone = tzid;
-    else if (!this.#zones) this.#zones = [this.#zone, tzid];
-    else if (!this.#zones.includes(tzid)) this.#zones.push(tzid);
+    else if (!this.#zones) {
+      this.#zones = [this.#zone, tzid];
+      this.#usedBy[this.#zone] = this.#usedBy[tzid] = this.#start;
+    } else if (this.#usedBy[tzid] !== this.#start) {
+      this.#zones.push(tzid);
+      this.#usedBy[tzid] = this.#start;
+    }
   }
 
-  /**
-   * A property of the component itself: name `[start, nameEnd)` and value `[value, end)` of `source`,
-   * from the line at `lineStart`..`lineEnd` of the calendar. Returns what is wrong with it, or `''`.
-   */
-  property(
-    source: Buffer,
-    start: number,
-    nameEnd: number,
-    value: number,
-    end: number,
-    folded: boolean,
-    tzid: number,
-    lineStart: number,
-    lineEnd: number,
-  ): string {
+  /** A property of the component itself. Returns what is wrong with it, or `''`. */
+  property(line: Line): string {
+    const { source, start, nameEnd, value, end, folded } = line;
     const first = source[start]! | 32;
     switch (nameEnd - start) {
       case 3:
         if (first === 117 && same(source, start, UID)) {
-          return this.#identity(source, value, end, folded);
+          return this.#identity(line);
         }
         if (first === 100 && same(source, start, DUE)) {
-          return this.#date(source, value, end, folded, tzid, Seen.DUE);
+          return this.#date(line, Seen.DUE);
         }
         break;
       case 5:
         if (first === 100 && same(source, start, DTEND)) {
-          return this.#date(source, value, end, folded, tzid, Seen.END);
+          return this.#date(line, Seen.END);
         }
         if (first === 114) {
           if (same(source, start, RRULE)) {
@@ -120,7 +123,7 @@ export class Draft {
       case 7:
         if (first !== 100) break;
         if (same(source, start, DTSTART)) {
-          return this.#date(source, value, end, folded, tzid, Seen.START);
+          return this.#date(line, Seen.START);
         }
         if (same(source, start, DTSTAMP)) {
           if (this.#seen & Seen.STAMP) return 'DTSTAMP occurs twice';
@@ -128,8 +131,8 @@ export class Draft {
           const straight = folded ? unfold(source, value, end) : source;
           const from = folded ? 0 : value;
           this.#stampGood = dateDigits(straight, from, folded ? straight.length : end) >= 0;
-          this.#stampStart = lineStart - this.#start;
-          this.#stampEnd = lineEnd + 2 - this.#start;
+          this.#stampStart = line.lineStart - this.#start;
+          this.#stampEnd = line.lineEnd + 2 - this.#start;
         }
         break;
       case 8:
@@ -137,7 +140,8 @@ export class Draft {
           const number = end - value === 1 ? source[value]! - 48 : Number(
             text(source, value, end, folded, 32),
           );
-          this.#sequence = Number.isSafeInteger(number) && number >= 0 ? number : 0;
+          const good = Number.isSafeInteger(number) && number >= 0;
+          this.#sequence = good ? Math.min(number, LARGEST) : 0;
         } else if (first === 100 && same(source, start, DURATION)) {
           return isDuration(text(source, value, end, folded, 65)) ? '' : 'DURATION is malformed';
         }
@@ -147,9 +151,10 @@ export class Draft {
         break;
       case 13:
         if (first === 114 && same(source, start, RECURRENCE_ID)) {
-          const bad = this.#date(source, value, end, folded, tzid, Seen.RECURRENCE);
+          const bad = this.#date(line, Seen.RECURRENCE);
           if (bad === '') {
-            const zone = tzid < 0 ? '' : this.#tzids.list[tzid]!;
+            this.#has |= Has.RECURRENCE;
+            const zone = line.tzid < 0 ? '' : this.#tzids.list[line.tzid]!;
             this.#recurrenceId = `${text(source, value, end, folded, 16)}|${zone}`;
           }
           return bad;
@@ -158,33 +163,32 @@ export class Draft {
     return '';
   }
 
-  #identity(source: Buffer, value: number, end: number, folded: boolean): string {
+  #identity({ source, value, end, folded }: Line): string {
     if (this.#seen & Seen.UID) return 'UID occurs twice';
     this.#seen |= Seen.UID;
     while (value < end && source[value] === SPACE) value++;
     if (value === end) return '';
-    this.#uid = text(source, value, end, folded, Infinity);
+    if (folded || source !== this.#table.source) {
+      this.#uidText = text(source, value, end, folded, Infinity);
+    } else {
+      this.#uidStart = value;
+      this.#uidEnd = end;
+    }
     return '';
   }
 
-  #date(
-    source: Buffer,
-    value: number,
-    end: number,
-    folded: boolean,
-    tzid: number,
-    which: number,
-  ): string {
+  #date(line: Line, which: number): string {
+    let { source, value, end } = line;
     if (this.#seen & which) return `${nameOf(which)} occurs twice`;
     this.#seen |= which;
-    if (folded) {
+    if (line.folded) {
       source = unfold(source, value, end);
       value = 0;
       end = source.length;
     }
     const digits = dateDigits(source, value, end);
     if (digits < 0) return `${nameOf(which)} is no date`;
-    if (tzid < 0 && end - value === 15) this.#has |= Has.FLOATING;
+    if (line.tzid < 0 && end - value === 15) this.#has |= Has.FLOATING;
     if (which === Seen.START) this.#startKey = digits;
     else if (which === Seen.DUE) this.#dueKey = digits;
     return '';
@@ -196,40 +200,66 @@ export class Draft {
     return '';
   }
 
-  /** `has` -1: the END line is missing. */
-  finish(source: Buffer, end: number, calendar: number, has: number, index: number): Component {
-    if (has < 0) this.#has |= Has.NO_END;
-    let uid = this.#uid;
+  /** Writes the row of the component, which ends at `end`. `ended`: with its END line. */
+  finish(end: number, calendar: number, ended: boolean): void {
+    const table = this.#table;
+    const start = this.#start;
+    let has = ended ? this.#has : this.#has | Has.NO_END;
+    let uid = this.#uidText;
+    const own = this.#uidEnd > 0;
     if (IDENTIFIED.has(this.#type)) {
-      if (!this.#stampGood) this.#has |= Has.NO_STAMP;
-      if (uid === '') this.#has |= Has.NO_UID;
+      if (!this.#stampGood) has |= Has.NO_STAMP;
+      if (!own && uid === '') has |= Has.NO_UID;
     }
-    if (uid === '') {
-      // As it will go out: the END line that a later step puts in counts.
-      const own = source.subarray(this.#start, end);
-      const content = hash(
-        'sha256',
-        has < 0 ? Buffer.concat([own, Buffer.from(`END:${this.#type}\r\n`)]) : own,
-      );
-      uid = `${content.slice(0, 32)}@no-uid.hackspace`;
+    if (own) mix(table.view, this.#uidStart, this.#uidEnd, 0, 0);
+    else {
+      if (uid === '') uid = this.#contentUid(end, ended);
+      has |= Has.UID_TEXT;
+      table.uids.set(table.length, uid);
+      const bytes = Buffer.from(uid);
+      mix(viewOf(bytes), 0, bytes.length, 0, 0);
     }
-    return {
-      source,
-      type: this.#type,
-      index,
-      uid,
-      recurrenceId: this.#recurrenceId,
-      calendar,
-      start: this.#start,
-      end,
-      stampStart: this.#stampStart,
-      stampEnd: this.#stampEnd,
-      startKey: this.#startKey || this.#dueKey,
-      tzids: this.#zones ?? (this.#zone < 0 ? NONE : this.#lists[this.#zone] ??= [this.#zone]),
-      has: this.#has,
-      sequence: this.#sequence,
-      hash: 0,
-    };
+    if ((has & Has.RECURRENCE) !== 0) table.recurrences.set(table.length, this.#recurrenceId);
+    const key = this.#startKey || this.#dueKey;
+    const date = Math.floor(key / 1e6);
+    const row = table.reserve(1);
+    const { rows } = table;
+    rows[row + Row.START] = start;
+    rows[row + Row.END] = end;
+    rows[row + Row.STAMP_START] = this.#stampStart;
+    rows[row + Row.STAMP_END] = this.#stampEnd;
+    rows[row + Row.UID_START] = own ? this.#uidStart - start : 0;
+    rows[row + Row.UID_END] = own ? this.#uidEnd - start : 0;
+    rows[row + Row.UID_HASH] = low;
+    rows[row + Row.HAS] = has;
+    table.has |= has;
+    rows[row + Row.TYPE] = this.#typeOf(this.#type);
+    rows[row + Row.ZONES] = this.#list();
+    rows[row + Row.CALENDAR] = calendar;
+    rows[row + Row.SEQUENCE] = this.#sequence;
+    rows[row + Row.DATE] = date;
+    rows[row + Row.TIME] = key - date * 1e6;
+    table.length++;
+  }
+
+  /** A UID for what has none: of its bytes as they will go out, so with the END line put in. */
+  #contentUid(end: number, ended: boolean): string {
+    const own = this.#table.source.subarray(this.#start, end);
+    const bytes = ended ? own : Buffer.concat([own, Buffer.from(`END:${this.#type}\r\n`)]);
+    return `${hash('sha256', bytes).slice(0, 32)}@no-uid.hackspace`;
+  }
+
+  #typeOf(type: string): number {
+    let index = this.#types.get(type);
+    if (index === undefined) this.#types.set(type, index = this.#table.types.push(type) - 1);
+    return index;
+  }
+
+  /** Where the TZIDs' list is; those of one TZID share it. */
+  #list(): number {
+    const { lists } = this.#table;
+    if (this.#zones) return lists.push(this.#zones) - 1;
+    return this.#zone < 0 ? 0 : this.#lists[this.#zone] ??= lists.push([this.#zone]) - 1;
   }
 }
 
@@ -248,13 +278,4 @@ function text(source: Buffer, start: number, end: number, folded: boolean, limit
   const from = folded ? 0 : start;
   const to = Math.min(folded ? straight.length : end, from + limit);
   return utf8(straight, from, to);
-}
-
-/** Every runtime's Buffer has it; it is `toString` without the reading of its arguments. */
-interface Slicing {
-  utf8Slice?(start: number, end: number): string;
-}
-
-function utf8(source: Buffer & Slicing, start: number, end: number): string {
-  return source.utf8Slice ? source.utf8Slice(start, end) : source.toString('utf8', start, end);
 }

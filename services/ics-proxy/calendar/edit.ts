@@ -3,8 +3,8 @@ import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes
 import { type Component, Has } from './components.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
 import { isTimeName, Params, readParams } from './params.ts';
-import { lineEnd } from './properties.ts';
 import type { Renames } from './renames.ts';
+import { lineEnd } from './walk.ts';
 import { quoteParam } from './zone-names.ts';
 
 /** What is to be changed in a component. What is absent leaves everything byte for byte. */
@@ -35,7 +35,7 @@ export interface Piece {
   /** The DTSTAMP line, relative to `start`; both 0 when there is none. */
   stampStart: number;
   stampEnd: number;
-  /** See `Component.hash`. */
+  /** See `Component.hash`; of what is newly written once its writer is done. */
   hash: number;
   /** Dates were left out because they are none: their TZIDs may be used no more. */
   partial?: boolean;
@@ -85,12 +85,12 @@ class Editor {
   run(): Piece {
     const source = this.#source;
     const from = this.#out.length;
-    const { end, has } = this.#component;
+    const { end, has, view } = this.#component;
     let depth = -1;
     let skip = 0;
     for (let at = this.#component.start; at < end; at = this.#next) {
       this.#line = at;
-      this.#stop = lineEnd(source, at, end);
+      this.#stop = lineEnd(source, view, at, end);
       this.#next = this.#stop + 2;
       let nameEnd = at;
       while (NAME[source[nameEnd]!] === 1) nameEnd++;

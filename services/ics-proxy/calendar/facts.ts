@@ -18,11 +18,9 @@ export interface Facts {
 }
 
 const DAY = 86_400_000;
-const cache = new WeakMap<ParsedCalendar, (Facts | undefined)[]>();
 
 export function factsOf(calendar: ParsedCalendar, component: Component): Facts {
-  let all = cache.get(calendar);
-  if (!all) cache.set(calendar, all = []);
+  const all = calendar.table.memory<Facts>('facts');
   return all[component.index] ??= readFacts(calendar.bytes, component);
 }
 

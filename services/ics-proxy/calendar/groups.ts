@@ -1,21 +1,30 @@
 import { hash } from 'node:crypto';
 import type { Component, ParsedCalendar } from './components.ts';
 import { contentOf, sameContent } from './content.ts';
+import { Row, WIDTH } from './component.ts';
+import { compare, inOrder } from './order.ts';
+import { firstsOf } from './uids.ts';
 
 /** A master and its overrides, or orphaned overrides: what shares a UID in one source. */
 export interface Group {
   readonly uid: string;
   /** Master first, then by type and RECURRENCE-ID. */
   readonly components: readonly Component[];
-  /** Where the group stands in the feed: its first component's start. */
-  readonly key: number;
   /** Set when the UID belongs to another event of the same source: a hash to make a new one of. */
   readonly collides: string | undefined;
 }
 
+/** A source by UID: columns, a place a group, in the order of a feed. */
 export interface Grouping {
-  /** By key, then UID. */
-  readonly groups: readonly Group[];
+  /** Where a group stands in the feed: its first component's start. */
+  readonly keys: Float64Array;
+  /** See `Component.uidHash`. */
+  readonly hashes: Int32Array;
+  /** The component's index when it is alone; else the complement of a place in `several`. */
+  readonly members: Int32Array;
+  readonly several: readonly Group[];
+  /** Does a group have a UID that belongs to another? */
+  readonly collides: boolean;
   /** Components that occur twice in the source: only one is kept. */
   readonly doubles: readonly Component[];
   /** Components replaced by one with the same identity and a higher SEQUENCE. */
@@ -32,42 +41,59 @@ export function groupsOf(calendar: ParsedCalendar): Grouping {
 }
 
 function group(calendar: ParsedCalendar): Grouping {
-  const uids = new Set<string>();
-  for (const component of calendar.components) uids.add(component.uid);
-  const several = uids.size < calendar.components.length;
-  const single = new Map<string, Component | Component[]>();
-  const groups: Group[] = [];
+  const { table } = calendar;
   const doubles: Component[] = [];
   const superseded: Component[] = [];
-  if (!several) {
-    for (const component of calendar.components) groups.push(groupOf([component]));
-  } else {
-    for (const component of calendar.components) {
-      const known = single.get(component.uid);
-      if (known === undefined) single.set(component.uid, component);
-      else if (Array.isArray(known)) known.push(component);
-      else single.set(component.uid, [known, component]);
-    }
-    for (const found of single.values()) {
-      if (!Array.isArray(found)) groups.push(groupOf([found]));
-      else groups.push(...resolve(calendar, found, doubles, superseded));
-    }
+  const several: Group[] = [];
+  const hashes = new Int32Array(table.length);
+  let members = new Int32Array(table.length);
+  for (let i = 0; i < table.length; i++) {
+    hashes[i] = table.rows[i * WIDTH + Row.UID_HASH]!;
+    members[i] = i;
   }
-  sortGroups(groups);
-  return { groups, doubles, superseded };
+  const firsts = firstsOf(hashes, (i) => table.uidOf(i));
+  if (firsts) {
+    const shared = new Map<number, Component[]>();
+    for (let i = 0; i < firsts.length; i++) {
+      const first = firsts[i]!;
+      if (first === i) continue;
+      const known = shared.get(first);
+      if (known) known.push(calendar.components[i]!);
+      else shared.set(first, [calendar.components[first]!, calendar.components[i]!]);
+    }
+    const alone = members.filter((i) => firsts[i] === i && !shared.has(i));
+    for (const [, found] of [...shared].sort(([a], [b]) => a - b)) {
+      several.push(...resolve(calendar, found, doubles, superseded));
+    }
+    members = new Int32Array(alone.length + several.length);
+    members.set(alone);
+    for (let i = 0; i < several.length; i++) members[alone.length + i] = ~i;
+  }
+  const first = (i: number) => {
+    const member = members[i]!;
+    return member < 0 ? several[~member]!.components[0]!.index : member;
+  };
+  const keys = Float64Array.from(members, (_, i) => table.keyOf(first(i)));
+  const order = inOrder(keys, (a, b) => compare(table.uidOf(first(a)), table.uidOf(first(b))));
+  return {
+    keys: Float64Array.from(order, (i) => keys[i]!),
+    hashes: Int32Array.from(order, (i) => hashes[first(i)]!),
+    members: Int32Array.from(order, (i) => members[i]!),
+    several,
+    collides: several.some((g) => g.collides !== undefined),
+    doubles,
+    superseded,
+  };
 }
 
-function groupOf(components: readonly Component[], collides?: string): Group {
-  const first = components[0]!;
-  return { uid: first.uid, components, key: first.startKey, collides };
+export function groupOf(components: readonly Component[], collides?: string): Group {
+  return { uid: components[0]!.uid, components, collides };
 }
 
-/** By start, then UID: the order of a feed. */
-export function sortGroups<G extends { key: number; uid: string }>(groups: G[]): void {
-  let sorted = true;
-  for (let i = 1; i < groups.length && sorted; i++) sorted = groups[i - 1]!.key < groups[i]!.key;
-  if (sorted) return;
-  groups.sort((a, b) => a.key - b.key || (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0));
+/** The groups as objects. */
+export function groupsIn(calendar: ParsedCalendar): Group[] {
+  const { members, several } = groupsOf(calendar);
+  return Array.from(members, (i) => i < 0 ? several[~i]! : groupOf([calendar.components[i]!]));
 }
 
 /** Components of one UID: no two may share type and RECURRENCE-ID when this is done. */
@@ -88,25 +114,30 @@ function resolve(
   const strangers: Group[] = [];
   for (const identity of [...byIdentity.keys()].sort()) {
     const rivals = byIdentity.get(identity)!;
-    const distinct = rivals.length === 1 ? rivals : withoutDoubles(calendar, rivals, doubles);
-    const newest = distinct.reduce((most, c) => Math.max(most, c.sequence), 0);
-    const current = distinct.filter((c) => c.sequence === newest);
-    superseded.push(...distinct.filter((c) => c.sequence !== newest));
-    kept.push(current[0]!);
-    for (const other of current.slice(1)) {
-      const content = hash('sha256', contentOf(calendar.bytes, other));
-      strangers.push(groupOf([other], content));
+    if (rivals.length === 1) {
+      kept.push(rivals[0]!);
+      continue;
+    }
+    const distinct = withoutDoubles(calendar, rivals, doubles);
+    const newest = distinct.reduce((most, d) => Math.max(most, d.component.sequence), 0);
+    let first = true;
+    for (const { component, content } of distinct) {
+      if (component.sequence !== newest) superseded.push(component);
+      else if (first) {
+        kept.push(component);
+        first = false;
+      } else strangers.push(groupOf([component], content));
     }
   }
   return [groupOf(kept), ...strangers];
 }
 
-/** Of the same content the latest DTSTAMP stays; the rest in an order of their own bytes. */
+/** Of the same content the latest DTSTAMP stays; the rest in an order of their own bytes. `content`: a digest. */
 function withoutDoubles(
   calendar: ParsedCalendar,
   rivals: readonly Component[],
   doubles: Component[],
-): Component[] {
+): { component: Component; content: string }[] {
   const { bytes } = calendar;
   const entries = rivals.map((component) => ({
     component,
@@ -128,14 +159,11 @@ function withoutDoubles(
       ? -1
       : 0
   );
-  const distinct: Component[] = [];
-  let last = '';
-  for (const { component, content } of entries) {
-    if (content === last) doubles.push(component);
-    else distinct.push(component);
-    last = content;
-  }
-  return distinct;
+  return entries.filter(({ component, content }, i) => {
+    if (i === 0 || content !== entries[i - 1]!.content) return true;
+    doubles.push(component);
+    return false;
+  });
 }
 
 /** Do two groups of different sources hold the same components? */

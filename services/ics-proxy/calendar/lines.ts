@@ -38,13 +38,25 @@ export function normalise(
   let indent = 0;
   let rawStart = 0;
   let rawEnd = 0;
+  // Of a line without folds, which most are: where it is. `logical` has it when it has folds.
+  let single = false;
+  let textStart = 0;
+  let textEnd = 0;
+  let simple = false;
   let mark = 0;
 
   const flush = () => {
     if (!open) return;
     open = false;
     const start = out.length;
-    let text = logical.view();
+    if (single && simple && !isUntidy(source, textStart, textEnd)) {
+      out.copy(source, textStart, textEnd);
+      out.byte(CR);
+      out.byte(LF);
+      if (!good) mends.folding++;
+      return told(start);
+    }
+    let text = single ? Buffer.from(source.subarray(textStart, textEnd)) : logical.view();
     const controls = removeControls(text);
     if (controls < text.length) {
       mends.controls++;
@@ -75,6 +87,9 @@ export function normalise(
       if (blank === text.length) return;
       writeFolded(out, text.subarray(blank));
     }
+    told(start);
+  };
+  const told = (start: number) => {
     while (marks && mark < marks.length && marks[mark]! < out.length) {
       if (marks[mark]! >= start) lineOf?.(marks[mark]!, firstLine);
       mark++;
@@ -82,13 +97,16 @@ export function normalise(
   };
 
   while (at < source.length) {
+    if (marks && mark === marks.length) return out.view();
     // A byte order mark: at the start of the file, or of a file that was put behind another.
     if (isMark(source, at)) at += 3;
     const start = at;
     let controls = false;
     let byte = 0;
+    let bits = 0;
     while (at < source.length && (byte = source[at]!) !== CR && byte !== LF) {
       if (CONTROL[byte]) controls = true;
+      bits |= byte;
       at++;
     }
     const end = at;
@@ -101,7 +119,13 @@ export function normalise(
     }
     let blanks = 0;
     while (start + blanks < end && isBlank(source[start + blanks]!)) blanks++;
-    if (blanks > 0 && open && !startsAnew(source, start + blanks, end, blanks, indent, logical)) {
+    const before = () => single ? source.subarray(textStart, textEnd) : logical.view();
+    if (blanks > 0 && open && !startsAnew(source, start + blanks, end, blanks, indent, before)) {
+      if (single) {
+        logical.length = 0;
+        logical.copy(source, textStart, textEnd);
+        single = false;
+      }
       const skip = indent > 0 ? Math.min(blanks, indent + 1) : 1;
       logical.copy(source, start + skip, end);
       good = good && crlf && skip === 1 && !controls && end - start <= LINE_OCTETS;
@@ -114,8 +138,10 @@ export function normalise(
     open = true;
     firstLine = number;
     indent = blanks;
-    logical.length = 0;
-    logical.copy(source, start + blanks, end);
+    single = true;
+    textStart = start + blanks;
+    textEnd = end;
+    simple = !controls && bits < 128 && textEnd - textStart <= LINE_OCTETS;
     good = crlf && blanks === 0 && !controls && end - start <= LINE_OCTETS;
     rawStart = start;
     rawEnd = at;
@@ -135,18 +161,17 @@ function startsAnew(
   end: number,
   blanks: number,
   indent: number,
-  logical: Writer,
+  before: () => Buffer,
 ): boolean {
   if (start === end) return false;
-  if ((indent === 0 || blanks > indent) && !isDelimiter(logical)) return false;
+  if ((indent === 0 || blanks > indent) && !isDelimiter(before())) return false;
   let at = start;
   while (at < end && NAME[source[at]!]) at++;
   return at > start && at < end && (source[at] === COLON || source[at] === SEMICOLON);
 }
 
 /** `BEGIN:X` and `END:X` are never folded: what follows them indented is a line of its own. */
-function isDelimiter(logical: Writer): boolean {
-  const text = logical.view();
+function isDelimiter(text: Buffer): boolean {
   if (text.length > LINE_OCTETS) return false;
   return /^(?:begin|end):[a-z0-9-]+ *$/i.test(text.toString('latin1'));
 }
@@ -155,6 +180,14 @@ function isDelimiter(logical: Writer): boolean {
 function isNameFolded(source: Buffer, at: number): boolean {
   while (NAME[source[at]!] === 1) at++;
   return source[at] === CR;
+}
+
+/** May `trimDelimiter` have something to do? Not with `BEGIN:VEVENT`, nor with lines of other names. */
+function isUntidy(source: Buffer, start: number, end: number): boolean {
+  const first = source[start]! | 32;
+  if (first !== 98 && first !== 101) return false;
+  for (let at = start; at < end; at++) if (source[at]! >= 97 || isBlank(source[at]!)) return true;
+  return false;
 }
 
 /** `BEGIN: VEVENT ` without its blanks; undefined when it is another line. */

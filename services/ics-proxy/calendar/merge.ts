@@ -2,16 +2,16 @@ import { Buffer } from 'node:buffer';
 import { createHash, hash } from 'node:crypto';
 import { sacrifice } from './budget.ts';
 import { Writer } from './bytes.ts';
-import { type Component, Has, type ParsedCalendar, QUARANTINE_OCTETS } from './components.ts';
-import { hashOf } from './content.ts';
-import type { Piece } from './edit.ts';
-import { type Group, groupsOf, sameGroup, sortGroups } from './groups.ts';
+import { type Component, type ParsedCalendar, QUARANTINE_OCTETS } from './components.ts';
+import { type Group, groupsOf, sameGroup } from './groups.ts';
 import { budgetNotice, staleNotice, writeEmpty, writeFooter, writeHeader } from './header.ts';
+import { Items, joined, Lot } from './lots.ts';
 import type { SourcePolicy, ViewPolicy } from './policy.ts';
-import { properties } from './properties.ts';
-import { outgoingUid, Renderer } from './render.ts';
+import { type Made, outgoingUid, Renderer } from './render.ts';
 import { type MergeReport, Reporter } from './report.ts';
 import { select } from './select.ts';
+import type { Slices } from './slices.ts';
+import { firstsOf } from './uids.ts';
 import { toIana } from './zone-names.ts';
 import { NO_NAMES, type Use, ZoneBook, type ZoneNames } from './zones.ts';
 
@@ -49,7 +49,8 @@ export interface MergeOptions {
 }
 
 export interface MergeResult {
-  bytes: Uint8Array;
+  /** In one piece: copied together when first asked for. */
+  readonly bytes: Uint8Array;
   /** Hex digest of the feed, blind to DTSTAMP: the same as long as nothing else changes. */
   etagBasis: string;
   /** Components in the feed other than VTIMEZONE. */
@@ -86,8 +87,6 @@ export interface Origin {
 }
 
 const DEFAULT_BUDGET = 1_000_000;
-/** Stands for the start of what has none. */
-const UNDATED = 20000101000000;
 const SHOWN: SourcePolicy = { private: 'show' };
 
 /**
@@ -101,32 +100,38 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
   const ordered = sources.toSorted((a, b) =>
     a.id < b.id ? -1 : a.id > b.id ? 1 : a.calendar.bytes.compare(b.calendar.bytes)
   );
-  const entries: Entry[] = [];
-  for (const source of ordered) collect(source, options, zones, reporter, entries, false);
+  const collectOf = (source: MergeSource) => collect(source, options, zones, reporter, false);
   const collectNotice = (calendar: ParsedCalendar) =>
-    collect({ id: '', calendar, policy: SHOWN }, options, zones, reporter, entries, true);
+    collect({ id: '', calendar, policy: SHOWN }, options, zones, reporter, true);
+  const lots = ordered.map(collectOf);
   const stale = options.staleNotice ? staleNotice(ordered, options) : undefined;
-  if (stale) collectNotice(stale);
-  let kept = resolveUids(entries, reporter);
-  sortGroups(kept);
+  if (stale) lots.push(collectNotice(stale));
+  let items = new Items(resolveUids(lots, reporter));
   const render = new Renderer(options);
-  const budget = options.budgetBytes ?? DEFAULT_BUDGET;
-  const cut = sacrifice(kept, render, budget - frameSize(zones, options), options.now);
-  if (cut.steps.length > 0) {
+  let made = render.all(items, 0);
+  const room = (options.budgetBytes ?? DEFAULT_BUDGET) - frameSize(zones, options);
+  if (made.slices.size > room) {
+    const cut = sacrifice(items, made, render, room, options.now);
     for (const { what, count } of cut.steps) reporter.sacrificed(what, count);
-    entries.length = 0;
-    collectNotice(budgetNotice(cut.steps, options));
-    kept = resolveUids([...cut.entries, ...entries], reporter);
-    sortGroups(kept);
+    const notice = collectNotice(budgetNotice(cut.steps, options));
+    items = new Items(resolveUids([...lotsOf(cut.entries), notice], reporter));
+    made = render.all(items, cut.level);
   }
-  const pieces = cut.pieces ?? render.all(kept, cut.level);
+  const frame = writeFrame(made, zones, options);
+  const { slices } = made;
+  let bytes: Buffer | undefined;
   let origins: Map<string, string> | undefined;
   return {
-    ...assemble(pieces, zones, usedZones(kept, pieces), options),
-    components: pieces.length,
+    get bytes() {
+      return bytes ??= assemble(frame, slices);
+    },
+    etagBasis: createHash('sha256').update(frame.head).update(slices.hashes()).digest('hex'),
+    components: slices.length,
     report: reporter.report,
     sourceOf: (uid) => {
-      origins ??= new Map(kept.map((e) => [outgoingUid(e, options), e.origin.source.id]));
+      origins ??= new Map(
+        items.entries().map((e) => [outgoingUid(e, options), e.origin.source.id]),
+      );
       return origins.get(uid);
     },
   };
@@ -138,13 +143,12 @@ function collect(
   options: MergeOptions,
   zones: ZoneBook,
   reporter: Reporter,
-  into: Entry[],
   notice: boolean,
-): void {
+): Lot {
   const { id, calendar } = source;
   for (const part of calendar.quarantined) reporter.quarantined(id, part);
   reporter.uncounted(calendar.quarantinedCount - calendar.quarantined.length);
-  const { groups, doubles, superseded } = groupsOf(calendar);
+  const { doubles, superseded } = groupsOf(calendar);
   for (const double of doubles) reporter.duplicate(id, double.uid, id);
   for (const old of superseded) {
     reporter.dropped(id, old.uid, old.recurrenceId, 'is replaced by a higher SEQUENCE');
@@ -159,42 +163,25 @@ function collect(
   const view: ViewPolicy = notice
     ? {}
     : { ...options.policy, window: options.window ?? options.policy?.window };
-  const by = {
+  const lot = select(origin, {
     policy: source.policy,
     view,
     filters: [source.policy, view].some((p) => p.include ?? p.exclude ?? p.window),
     busyView: options.view === 'busy' && !notice,
     now: options.now,
-  };
-  const from = into.length;
-  let floats = Infinity;
-  // Of each TZID the earliest start of what uses it.
-  const earliest: number[] = [];
-  for (const group of groups) {
-    const entry = select(origin, group, by, reporter);
-    if (!entry) continue;
-    into.push(entry);
-    for (let i = 0; i < entry.components.length; i++) {
-      const { tzids, has, startKey } = entry.components[i]!;
-      const start = startKey || UNDATED;
-      if ((has & Has.FLOATING) !== 0 && start < floats) floats = start;
-      for (let k = 0; k < tzids.length; k++) {
-        const index = tzids[k]!;
-        if (!(earliest[index]! <= start)) earliest[index] = start;
-      }
-    }
-  }
+  }, reporter);
+  const { earliest, floats } = lot.starts();
   const assumed = source.policy.assumeTimezone;
   if (assumed !== undefined && floats < Infinity) {
     const zone = toIana(assumed === 'X-WR-TIMEZONE' ? calendar.header[assumed] ?? '' : assumed);
     if (zone !== undefined) origin.floating = zones.enterIana(id, zone, yearOf(floats));
     else reporter.warn(`Source ${id}: X-WR-TIMEZONE names no known zone; times keep floating`);
   }
-  if (earliest.length === 0) return;
+  if (earliest.length === 0) return lot;
   const used = new Map<number, Use>();
   earliest.forEach((start, index) => used.set(index, { since: yearOf(start) }));
   origin.names = zones.enter(id, calendar, used);
-  if (origin.names.missing) quarantineTimeless(into, from, origin, reporter);
+  return origin.names.missing ? withoutTimeless(lot, reporter) : lot;
 }
 
 function yearOf(startKey: number): number {
@@ -202,14 +189,15 @@ function yearOf(startKey: number): number {
 }
 
 /** Takes out components whose TZID means nothing: showing them at a wrong hour would be worse. */
-function quarantineTimeless(into: Entry[], from: number, origin: Origin, reporter: Reporter): void {
-  const { id } = origin.source;
+function withoutTimeless(lot: Lot, reporter: Reporter): Lot {
+  const { origin } = lot;
   const kept: Entry[] = [];
-  for (const entry of into.splice(from)) {
+  for (let i = 0; i < lot.length; i++) {
+    const entry = lot.entry(i);
     const components = entry.components.filter((component) => {
       if (origin.names.isKnown(component)) return true;
       const { source, start, end } = component;
-      reporter.quarantined(id, {
+      reporter.quarantined(origin.source.id, {
         reason: 'A TZID has no VTIMEZONE and names no known zone',
         line: 0,
         bytes: Uint8Array.from(source.subarray(start, Math.min(end, start + QUARANTINE_OCTETS))),
@@ -218,18 +206,15 @@ function quarantineTimeless(into: Entry[], from: number, origin: Origin, reporte
     });
     if (components.length > 0) kept.push({ ...entry, key: components[0]!.startKey, components });
   }
-  for (const entry of kept) into.push(entry);
+  return new Lot(origin, kept);
 }
 
 /** Same UID, same content: one copy. Same UID, other content: a new UID, made of source and UID. */
-function resolveUids(entries: readonly Entry[], reporter: Reporter): Entry[] {
-  const uids = new Set<string>();
-  let collides = false;
-  for (let i = 0; i < entries.length; i++) {
-    uids.add(entries[i]!.uid);
-    if (entries[i]!.group.collides !== undefined) collides = true;
-  }
-  if (!collides && uids.size === entries.length) return [...entries];
+function resolveUids(lots: readonly Lot[], reporter: Reporter): readonly Lot[] {
+  const { hashes, lot, place } = joined(lots);
+  const uidOf = (i: number) => lots[lot[i]!]!.uid(place[i]!);
+  if (!lots.some((l) => l.collides) && !firstsOf(hashes, uidOf)) return lots;
+  const entries = Array.from(lot, (number, i) => lots[number]!.entry(place[i]!));
   const byUid = new Map<string, Entry>();
   for (const entry of entries) {
     const { group, origin } = entry;
@@ -251,7 +236,12 @@ function resolveUids(entries: readonly Entry[], reporter: Reporter): Entry[] {
       uid = newUid(entry.uid, `${origin.source.id}\n${group.collides ?? ''}\n${attempt}`);
     }
   }
-  return [...byUid.values()];
+  return lotsOf([...byUid.values()]);
+}
+
+function lotsOf(entries: readonly Entry[]): Lot[] {
+  const byOrigin = Map.groupBy(entries, (entry) => entry.origin);
+  return [...byOrigin].map(([origin, some]) => new Lot(origin, some));
 }
 
 function newUid(uid: string, salt: string): string {
@@ -278,67 +268,21 @@ function frameSize(zones: ZoneBook, options: MergeOptions): number {
   return out.length;
 }
 
-/** The zones of what is in the feed after all: not of doubles, or of what the budget took. */
-function usedZones(entries: readonly Entry[], pieces: readonly Piece[]): Set<string> {
-  const used = new Set<string>();
-  let at = 0;
-  let lastNames: ZoneNames | undefined;
-  let lastTzids: readonly number[] | undefined;
-  for (let i = 0; i < entries.length; i++) {
-    const { origin, components } = entries[i]!;
-    for (let k = 0; k < components.length; k++) {
-      const { tzids, calendar, has } = components[k]!;
-      const piece = pieces[at++]!;
-      if (piece !== components[k] && ((has & Has.ODD_TZID) !== 0 || piece.partial)) {
-        for (const { params } of properties(piece.source, piece.start, piece.end)) {
-          const tzid = params.get('TZID');
-          if (tzid !== undefined) used.add(tzid);
-        }
-        continue;
-      }
-      // Components of one TZID share its list: most of the time there is nothing to look up.
-      if (tzids !== lastTzids || origin.names !== lastNames || origin.names.scoped) {
-        for (let t = 0; t < tzids.length; t++) used.add(origin.names.nameOf(tzids[t]!, calendar)!);
-        lastTzids = tzids;
-        lastNames = origin.names;
-      }
-      if (origin.floating !== undefined && (has & Has.FLOATING) !== 0) used.add(origin.floating);
-    }
-  }
-  return used;
-}
-
-/** Header, VTIMEZONEs, components: the only place where the feed's bytes come together. */
-function assemble(
-  pieces: readonly Piece[],
-  zones: ZoneBook,
-  used: ReadonlySet<string>,
-  options: MergeOptions,
-): { bytes: Uint8Array; etagBasis: string } {
+/** Header, VTIMEZONEs and the end: all of a feed that is no component. */
+function writeFrame(made: Made, zones: ZoneBook, options: MergeOptions) {
   const head = new Writer();
   writeHeader(head, options);
-  zones.write(head, options.view === 'busy', used);
-  if (pieces.length === 0) writeEmpty(head);
+  zones.write(head, options.view === 'busy', made.zones);
+  if (made.slices.length === 0) writeEmpty(head);
   const foot = new Writer();
   writeFooter(foot);
-  let size = head.length + foot.length;
-  for (let i = 0; i < pieces.length; i++) size += pieces[i]!.end - pieces[i]!.start;
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let at = head.view().copy(bytes, 0);
-  const hashes = new Float64Array(pieces.length);
-  for (let i = 0; i < pieces.length;) {
-    const { source, start } = pieces[i]!;
-    let end = start;
-    // Neighbours that were neighbours before go in one copy.
-    while (i < pieces.length && pieces[i]!.source === source && pieces[i]!.start === end) {
-      const piece = pieces[i]!;
-      hashes[i++] = piece.hash || hashOf(piece);
-      end = piece.end;
-    }
-    at += source.copy(bytes, at, start, end);
-  }
-  foot.view().copy(bytes, at);
-  const basis = createHash('sha256').update(head.view())
-    .update(new Uint8Array(hashes.buffer)).digest('hex');
-  return { bytes, etagBasis: basis };
+  return { head: head.view(), foot: foot.view() };
+}
+
+/** The only place where the feed's bytes come together. */
+function assemble({ head, foot }: { head: Buffer; foot: Buffer }, slices: Slices): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(head.length + slices.size + foot.length);
+  head.copy(bytes);
+  foot.copy(bytes, slices.copy(bytes, head.length));
+  return bytes;
 }

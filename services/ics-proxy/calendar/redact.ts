@@ -4,7 +4,8 @@ import { type Component, Has } from './components.ts';
 import { type Edit, NO_DTSTAMP, type Piece, retimed } from './edit.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
 import { isTimeName } from './params.ts';
-import { lineEnd, properties } from './properties.ts';
+import { properties } from './properties.ts';
+import { lineEnd } from './walk.ts';
 
 /** The properties a busy view keeps: when, and for whom it blocks time. All others may say what. */
 const ALLOWED: readonly (readonly Uint8Array[])[] = (() => {
@@ -39,6 +40,9 @@ const BEGIN = ascii('begin'), END = ascii('end');
 const STATUSES = ['confirmed', 'tentative', 'cancelled'].map(ascii);
 const TRANSPARENCIES = ['opaque', 'transparent'].map(ascii);
 const CLASSES = ['public', 'private', 'confidential'].map(ascii);
+const OPENING = Buffer.from('BEGIN:VEVENT\r\nUID:'), CLOSING = Buffer.from('END:VEVENT\r\n');
+const FREE = Buffer.from('SUMMARY:Free\r\n'), BUSY = Buffer.from('SUMMARY:Busy\r\n');
+const BREAK = Buffer.from('\r\n');
 /** Bytes of dates, durations, periods and rules. */
 const PLAIN = new Uint8Array(256);
 for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789=;,:+-/') {
@@ -59,23 +63,23 @@ export function redact(
   change: Pick<Edit, 'tzids' | 'floating' | 'add' | 'color'>,
 ): Piece {
   const from = out.length;
-  const { start, end, type } = component;
+  const { start, end, type, view } = component;
   let stampStart = 0;
   let stampEnd = 0;
   let transparent = false;
   let partial = false;
   let depth = -1;
   if (type === 'VEVENT' && uid.length < 64) {
-    out.ascii(`BEGIN:VEVENT\r\nUID:`);
+    out.all(OPENING);
     out.text(uid);
-    out.ascii('\r\n');
+    out.all(BREAK);
   } else {
     writeLine(out, `BEGIN:${type}`);
     writeLine(out, `UID:${uid}`);
   }
   for (let at = start; at < end;) {
     const line = at;
-    const stop = lineEnd(source, at, end);
+    const stop = lineEnd(source, view, at, end);
     at = stop + 2;
     let nameEnd = line;
     while (NAME[source[nameEnd]!] === 1) nameEnd++;
@@ -104,10 +108,10 @@ export function redact(
     }
   }
   if (stampEnd === 0) writeLine(out, NO_DTSTAMP);
-  if (type === 'VEVENT') out.ascii(transparent ? 'SUMMARY:Free\r\n' : 'SUMMARY:Busy\r\n');
+  if (type === 'VEVENT') out.all(transparent ? FREE : BUSY);
   if (change.color !== undefined) writeLine(out, `COLOR:${change.color}`);
   for (const added of change.add ?? []) writeLine(out, added);
-  if (type === 'VEVENT') out.ascii('END:VEVENT\r\n');
+  if (type === 'VEVENT') out.all(CLOSING);
   else writeLine(out, `END:${type}`);
   return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0, partial };
 }

@@ -1,25 +1,46 @@
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { Writer } from './bytes.ts';
-import { type Component, Has, type ParsedCalendar } from './components.ts';
+import { Chunks } from './chunks.ts';
+import { type Component, Has, Row, type Table, WIDTH } from './component.ts';
 import { type Edit, edit, type Piece } from './edit.ts';
 import { escapeText } from './lines.ts';
+import type { Items, Lot } from './lots.ts';
 import type { Entry, MergeOptions, Origin } from './merge.ts';
+import { properties } from './properties.ts';
 import { redact } from './redact.ts';
+import { Slices } from './slices.ts';
 
 /** How much the size budget has taken: nothing, alarms, bulky properties, descriptions. */
 export type Level = 0 | 1 | 2 | 3;
 
-/** What became of a source's components under one set of changes; kept from merge to merge. */
-type Made = (Piece | undefined)[];
-const made = new WeakMap<ParsedCalendar, Map<string, Made>>();
+/** A feed's components as they go out. */
+export interface Made {
+  slices: Slices;
+  /** Octets of each item. */
+  sizes: Int32Array;
+  /** Names of the VTIMEZONEs that they use. */
+  zones: Set<string>;
+}
+
+/** What became of a source's components under one set of changes; null: nothing. Kept from merge to merge. */
+type Pieces = (Piece | null | undefined)[];
 /** Sets of changes remembered for each source: feeds times views, if they differ at all. */
 const MAX_SETS = 8;
+
+const PIECES = 'pieces ';
+
+function recall(table: Table, key: string): Pieces {
+  if (!table.memories.has(key)) {
+    const sets = [...table.memories.keys()].filter((name) => name.startsWith(PIECES));
+    if (sets.length >= MAX_SETS) { for (const set of sets) table.memories.delete(set); }
+  }
+  return table.memory<Piece | null>(key);
+}
 
 const TITLED = new Set(['VEVENT', 'VTODO', 'VJOURNAL']);
 const REPAIRS = Has.NO_UID | Has.NO_STAMP | Has.NO_END;
 
-/** Turns entries into bytes: as they came where nothing changes, edited or redacted where it does. */
+/** Turns items into bytes: as they came where nothing changes, edited or redacted where it does. */
 export class Renderer {
   readonly #options: MergeOptions;
 
@@ -27,45 +48,43 @@ export class Renderer {
     this.#options = options;
   }
 
-  all(entries: readonly Entry[], level: Level): Piece[] {
-    const pieces: Piece[] = [];
-    const sources = new Map<Origin, SourceRenderer>();
-    let source: SourceRenderer | undefined;
-    for (const entry of entries) {
-      if (source?.origin !== entry.origin) source = sources.get(entry.origin);
-      if (!source) {
-        sources.set(
-          entry.origin,
-          source = new SourceRenderer(entry.origin, this.#options, level),
-        );
-      }
-      const { components } = entry;
-      if (source.isPlain(entry)) {
-        for (let i = 0; i < components.length; i++) {
-          const component = components[i]!;
-          pieces.push((component.has & REPAIRS) === 0 ? component : source.piece(entry, component));
-        }
-      } else for (const component of components) pieces.push(source.piece(entry, component));
+  all(items: Items, level: Level): Made {
+    const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
+    const slices = new Slices();
+    const sizes = new Int32Array(items.length);
+    for (let i = 0; i < items.length; i++) {
+      const before = slices.size;
+      lots[items.lot[i]!]!.write(items.place[i]!, slices);
+      sizes[i] = slices.size - before;
     }
-    for (const source of sources.values()) source.seal();
-    return pieces;
+    const zones = new Set<string>();
+    for (const lot of lots) lot.addZones(zones);
+    return { slices, sizes, zones };
   }
 }
 
-class SourceRenderer {
-  readonly origin: Origin;
+class LotRenderer {
+  readonly #lot: Lot;
+  readonly #table: Table;
   readonly #options: MergeOptions;
   readonly #change: Edit;
-  readonly #made: Made;
   readonly #level: Level;
-  #out: Writer | undefined;
-  readonly #fresh: Piece[] = [];
+  /** Pieces that other merges may use too, and those of this one alone; by component. */
+  readonly #shared: Pieces;
+  readonly #own = new Map<number, Piece>();
+  readonly #out: Chunks = new Chunks();
   /** Do the source's policies touch every titled component? */
   readonly #touches: boolean;
+  /** Places in `Table.lists` of the TZIDs that are used, and names that were found otherwise. */
+  readonly #lists = new Set<number>();
+  #lastList = -1;
+  readonly #zones = new Set<string>();
 
-  constructor(origin: Origin, options: MergeOptions, level: Level) {
+  constructor(lot: Lot, options: MergeOptions, level: Level) {
+    const { origin } = lot;
     const { policy, calendar } = origin.source;
-    this.origin = origin;
+    this.#lot = lot;
+    this.#table = calendar.table;
     this.#options = options;
     this.#level = level;
     const prefix = (policy.emoji === undefined ? '' : `${policy.emoji} `) + (policy.prefix ?? '');
@@ -85,7 +104,7 @@ class SourceRenderer {
     };
     this.#touches = prefix !== '' || color !== undefined || policy.category !== undefined ||
       (level > 1 && !origin.notice);
-    const key = JSON.stringify([
+    const key = PIECES + JSON.stringify([
       view,
       options.feed.id,
       prefix,
@@ -96,25 +115,79 @@ class SourceRenderer {
       origin.floating,
       origin.names.signature(),
     ]);
-    let sets = made.get(calendar);
-    if (!sets) made.set(calendar, sets = new Map());
-    let known = sets.get(key);
-    if (!known) {
-      if (sets.size >= MAX_SETS) sets.clear();
-      sets.set(key, known = []);
+    this.#shared = recall(this.#table, key);
+    if (!this.#isPlain()) this.#prepare();
+  }
+
+  /** Do all components leave as they came? */
+  #isPlain(): boolean {
+    const { origin, grouping, busy } = this.#lot;
+    const { has } = this.#table;
+    return grouping !== undefined && !busy && !this.#touches && (has & REPAIRS) === 0 &&
+      (this.#change.dropAlarms !== true || (has & Has.ALARM) === 0) &&
+      origin.floating === undefined && !origin.names.renames && origin.related.size === 0;
+  }
+
+  /** Makes what has to be made, one component after the other. */
+  #prepare(): void {
+    const lot = this.#lot;
+    for (let place = 0; place < lot.length; place++) {
+      const single = lot.single(place);
+      if (single >= 0 && this.#shared[single] !== undefined) continue;
+      const entry = lot.entry(place);
+      for (const component of entry.components) this.#make(entry, component);
     }
-    this.#made = known;
+    this.#out.seal();
   }
 
-  /** Does the entry leave as it came, but for what its components lack? */
-  isPlain(entry: Entry): boolean {
-    const { origin } = this;
-    return !this.#touches && this.#change.dropAlarms !== true && origin.floating === undefined &&
-      !origin.names.renames && origin.related.size === 0 && entry.busy === false &&
-      entry.excluded.length === 0 && entry.uid === entry.group.uid;
+  /** Adds the components of the group at `place` to the feed. */
+  write(place: number, slices: Slices): void {
+    const single = this.#lot.single(place);
+    if (single >= 0) this.#writeOne(single, slices);
+    else for (const { index } of this.#lot.entry(place).components) this.#writeOne(index, slices);
   }
 
-  piece(entry: Entry, component: Component): Piece {
+  #writeOne(index: number, slices: Slices): void {
+    const piece = this.#own.get(index) ?? this.#shared[index];
+    const { rows, source } = this.#table;
+    const row = index * WIDTH;
+    if (piece) slices.add(piece.source, piece.start, piece.end, piece.hash);
+    else {
+      slices.add(source, rows[row + Row.START]!, rows[row + Row.END]!, this.#table.hashOf(index));
+    }
+    // Components of one TZID share its list: most of the time there is nothing to look up.
+    const list = rows[row + Row.ZONES]!;
+    const { names, floating } = this.#lot.origin;
+    const has = rows[row + Row.HAS]!;
+    if (list !== this.#lastList || names.scoped || (has & Has.ODD_TZID) !== 0 || piece?.partial) {
+      this.#use(piece, list, rows[row + Row.CALENDAR]!, has);
+    }
+    if (floating !== undefined && (has & Has.FLOATING) !== 0) this.#zones.add(floating);
+  }
+
+  #use(piece: Piece | null | undefined, list: number, calendar: number, has: number): void {
+    const { names } = this.#lot.origin;
+    if (piece && ((has & Has.ODD_TZID) !== 0 || piece.partial)) {
+      for (const { params } of properties(piece.source, piece.start, piece.end)) {
+        const tzid = params.get('TZID');
+        if (tzid !== undefined) this.#zones.add(tzid);
+      }
+    } else if (names.scoped) {
+      for (const tzid of this.#table.lists[list]!) this.#zones.add(names.nameOf(tzid, calendar)!);
+    } else {
+      this.#lists.add(this.#lastList = list);
+    }
+  }
+
+  addZones(into: Set<string>): void {
+    const { names } = this.#lot.origin;
+    for (const list of this.#lists) {
+      for (const tzid of this.#table.lists[list]!) into.add(names.nameOf(tzid, 0)!);
+    }
+    for (const zone of this.#zones) into.add(zone);
+  }
+
+  #make(entry: Entry, component: Component): void {
     const { origin } = entry;
     const busy = entry.busy === true || (entry.busy !== false && entry.busy.has(component));
     const renamed = entry.uid !== entry.group.uid;
@@ -123,11 +196,13 @@ class SourceRenderer {
     const tzids = origin.names.changes(component);
     const own = renamed || excluded || related || typeof entry.busy === 'object';
     if (!own) {
-      if (!busy && !tzids && !this.#concerns(component)) return component;
-      const known = this.#made[component.index];
-      if (known) return known;
+      if (this.#shared[component.index] !== undefined) return;
+      if (!busy && !tzids && !this.#concerns(component)) {
+        this.#shared[component.index] = null;
+        return;
+      }
     }
-    const out = this.#out ??= new Writer(65_536);
+    const out = this.#out.writer();
     const add = excluded ? entry.excluded.map((gone) => exdate(gone, origin)) : undefined;
     const change = this.#change;
     const floating = (component.has & Has.FLOATING) !== 0 ? change.floating : undefined;
@@ -153,9 +228,9 @@ class SourceRenderer {
         related: related ? origin.related : undefined,
         sacrifice: change.sacrifice,
       });
-    this.#fresh.push(piece);
-    if (!own) this.#made[component.index] = piece;
-    return piece;
+    this.#out.add(piece);
+    if (own) this.#own.set(component.index, piece);
+    else this.#shared[component.index] = piece;
   }
 
   #concerns(component: Component): boolean {
@@ -164,13 +239,6 @@ class SourceRenderer {
       (this.#change.dropAlarms === true && (has & Has.ALARM) !== 0) ||
       (this.#change.floating !== undefined && (has & Has.FLOATING) !== 0) ||
       this.#level > 1;
-  }
-
-  /** Pieces learn where their bytes are once the writer will grow no more. */
-  seal(): void {
-    if (!this.#out) return;
-    const bytes = this.#out.view();
-    for (const piece of this.#fresh) piece.source = bytes;
   }
 }
 

@@ -1,10 +1,14 @@
 import type { Buffer } from 'node:buffer';
-import { COLON, CR, DEL, LF, NAME, SEMICOLON, SPACE, TAB } from './bytes.ts';
-import { type Component, QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
+import { COLON, CR, NAME, SEMICOLON } from './bytes.ts';
+import { QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
+import { Table } from './component.ts';
 import { Draft } from './draft.ts';
-import { isMark, LINE_OCTETS, unfold } from './lines.ts';
+import { Line } from './line.ts';
+import { isMark, unfold } from './lines.ts';
 import { isTimeName, Params, readParams } from './params.ts';
-import { Tzids } from './tzids.ts';
+import { Reuse } from './reuse.ts';
+import { walk } from './walk.ts';
+import { hasLower, word } from './words.ts';
 import { readZone } from './zone-rules.ts';
 
 /** A stretch of the source that is kept out of the feed. */
@@ -20,9 +24,8 @@ export interface Fault {
 export function unreadable(source: Buffer): Scan {
   const fault = { reason: 'The lines cannot be read', at: 0, start: 0, end: source.length };
   return {
-    components: [],
+    table: new Table(source, true),
     zones: [],
-    tzids: [],
     header: {},
     faults: [fault],
     faultCount: 1,
@@ -31,9 +34,8 @@ export function unreadable(source: Buffer): Scan {
 }
 
 export interface Scan {
-  components: Component[];
+  table: Table;
   zones: ZoneDefinition[];
-  tzids: string[];
   header: Record<string, string>;
   faults: Fault[];
   faultCount: number;
@@ -57,81 +59,22 @@ export interface ScanOptions {
 
 /**
  * Finds the components of `source` in one pass. Returns undefined at the first line that is not in
- * order (see lines.ts), which cannot be when `normalised`.
+ * order (see lines.ts), which cannot be when `normalised`. What is the same as in `old` is taken over.
  */
-export function scan(source: Buffer, options: ScanOptions): Scan | undefined {
-  const length = source.length;
-  const scanner = new Scanner(source, options);
-  if (length === 0) return scanner.finish();
-  if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return undefined;
-  if (source[0] === SPACE || source[0] === TAB) return undefined;
-  return readLines(source, length, scanner) ? scanner.finish() : undefined;
+export function scan(source: Buffer, options: ScanOptions, old?: Table): Scan | undefined {
+  const fits = old && old.normalised === options.normalised && Reuse.fits(old);
+  const scanner = new Scanner(source, options, fits ? old : undefined);
+  return walk(source, scanner.view, scanner) ? scanner.finish() : undefined;
 }
-
-/** False when a line was not in order. */
-function readLines(source: Buffer, length: number, scanner: Scanner): boolean {
-  let at = 0;
-  while (at >= 0 && at < length) at = readLine(source, at, length, scanner);
-  return at >= 0;
-}
-
-/**
- * Reads the logical line at `start`; returns where the next begins, -1 when the lines are not in order.
- * Its loops see every byte. It is a function of its own so that it is compiled as a whole: loops that
- * are compiled while they run are left, and entered again, at a high price.
- */
-function readLine(source: Buffer, start: number, length: number, scanner: Scanner): number {
-  let at = start;
-  let byte = source[at]!;
-  while (NAME[byte] === 1) byte = source[++at]!;
-  const nameEnd = at;
-  let physical = start;
-  let folded = false;
-  for (;;) {
-    // The input ends in CR LF: this loop needs no test of the end.
-    while ((byte >= SPACE && byte !== DEL) || byte === TAB) byte = source[++at]!;
-    if (byte !== CR || source[at + 1] !== LF) return -1;
-    if (at - physical > LINE_OCTETS || at === start) return -1;
-    byte = at + 2 < length ? source[at + 2]! : 0;
-    if (byte !== SPACE && byte !== TAB) break;
-    folded = true;
-    at += 2;
-    physical = at;
-  }
-  // Most lines are of no concern: NAME:VALUE in a component, of a name that is no key.
-  if (source[nameEnd] === COLON && nameEnd > start && scanner.inside) {
-    const size = nameEnd - start;
-    const keys = size < KEYS.length ? KEYS[size]! : 0;
-    if ((keys >>> (source[start]! - 1) & 1) === 0) return at + 2;
-  }
-  return scanner.line(start, nameEnd, at, folded) ? at + 2 : -1;
-}
-
-/** By length of a name, a bit for each first letter (its low five bits less one) of a key. */
-const KEYS = new Int32Array(16);
-for (
-  const name of [
-    'BEGIN',
-    'END',
-    'UID',
-    'DUE',
-    'DTEND',
-    'RRULE',
-    'RDATE',
-    'CLASS',
-    'DTSTART',
-    'DTSTAMP',
-  ]
-    .concat('SEQUENCE', 'DURATION', 'RELATED-TO', 'RECURRENCE-ID')
-) KEYS[name.length]! |= 1 << (name.charCodeAt(0) - 1);
 
 class Scanner {
   readonly #source: Buffer;
   readonly #options: ScanOptions;
+  readonly #line = new Line();
   readonly #params = new Params();
-  readonly #tzids = new Tzids();
+  readonly #table: Table;
   readonly #draft: Draft;
-  readonly #components: Component[] = [];
+  readonly #reuse: Reuse | undefined;
   readonly #zones: ZoneDefinition[] = [];
   readonly #zonesByText = new Map<string, ZoneDefinition>();
   readonly #header: Record<string, string> = {};
@@ -153,98 +96,96 @@ class Scanner {
   #badAt = 0;
   readonly #nested: string[] = [];
 
-  constructor(source: Buffer, options: ScanOptions) {
+  constructor(source: Buffer, options: ScanOptions, old: Table | undefined) {
     this.#source = source;
     this.#options = options;
-    this.#draft = new Draft(this.#tzids);
+    this.#table = new Table(source, options.normalised, old);
+    this.#draft = new Draft(this.#table);
+    this.#reuse = old && new Reuse(old, this.#table);
   }
 
-  /**
-   * One logical line `[start, end)`, without its line break; its name ends at `at`. False: the lines
-   * are not in order.
-   */
-  line(start: number, at: number, end: number, folded: boolean): boolean {
+  get view(): DataView {
+    return this.#table.view;
+  }
+
+  line(start: number, nameEnd: number, end: number, folded: boolean): number {
     const source = this.#source;
-    if (source[at] === COLON && at > start) {
-      const first = source[start]! | 32;
-      if (at - start === 5 && first === 98 && word(source, start, 5) === 'BEGIN') {
-        const type = this.#word(at + 1, end, folded);
-        if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) {
-          return false;
-        }
-        this.#begin(start, type);
-      } else if (at - start === 3 && first === 101 && word(source, start, 3) === 'END') {
-        const type = this.#word(at + 1, end, folded);
-        if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) {
-          return false;
-        }
-        this.#end(start, end + 2, type);
-      } else if (this.#start < 0) {
-        this.#outside(source, start, start, at, at + 1, end, folded);
-      } else if (this.#nested.length === 0 && this.#bad === '') {
-        const bad = this.#draft.property(source, start, at, at + 1, end, folded, -1, start, end);
-        if (bad !== '') this.#condemn(bad, start);
-      }
-      return true;
+    if (source[nameEnd] !== COLON || nameEnd === start) {
+      return this.#complexLine(start, nameEnd, end, folded) ? end + 2 : -1;
     }
-    return this.#complexLine(start, at, end, folded);
+    const first = source[start]! | 32;
+    const length = nameEnd - start;
+    const delimits = (length === 5 && first === 98 && word(source, start, 5) === 'BEGIN') ||
+      (length === 3 && first === 101 && word(source, start, 3) === 'END');
+    if (delimits) {
+      const type = this.#word(nameEnd + 1, end, folded);
+      if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) return -1;
+      if (length === 5) {
+        const taken = this.#begin(start, type);
+        return taken > start ? taken : end + 2;
+      }
+      this.#end(start, end + 2, type);
+      return end + 2;
+    }
+    const line = this.#set(start, nameEnd, nameEnd + 1, end, folded);
+    if (this.#start < 0) this.#outside(line);
+    else if (this.#nested.length === 0 && this.#bad === '') this.#property(line);
+    return end + 2;
+  }
+
+  #set(start: number, nameEnd: number, value: number, end: number, folded: boolean): Line {
+    const line = this.#line;
+    line.source = this.#source;
+    line.start = line.lineStart = start;
+    line.nameEnd = nameEnd;
+    line.value = value;
+    line.end = line.lineEnd = end;
+    line.folded = folded;
+    line.tzid = -1;
+    return line;
+  }
+
+  #property(line: Line): void {
+    const bad = this.#draft.property(line);
+    if (bad !== '') this.#condemn(bad, line.lineStart);
   }
 
   /** A line with parameters, with a fold before its colon, or of no known form. */
-  #complexLine(
-    lineStart: number,
-    nameEnd: number,
-    lineEnd: number,
-    folded: boolean,
-  ): boolean {
-    if (isMark(this.#source, lineStart) && !this.#options.normalised) return false;
+  #complexLine(lineStart: number, nameEnd: number, lineEnd: number, folded: boolean): boolean {
     let source = this.#source;
-    let start = lineStart;
-    let end = lineEnd;
-    let at = nameEnd;
+    if (isMark(source, lineStart) && !this.#options.normalised) return false;
+    const line = this.#set(lineStart, nameEnd, -1, lineEnd, folded);
     const params = this.#params;
     params.reset();
-    let value = -1;
-    if (at > start && source[at] === SEMICOLON) value = readParams(source, at, end, params);
-    if (folded && source[at] === CR && !this.#options.normalised) return false;
-    if (value === -2) {
-      // A fold stands among the parameters: read the line without its folds.
-      source = unfold(source, lineStart, lineEnd);
-      start = at = 0;
-      end = source.length;
-      folded = false;
-      while (at < end && NAME[source[at]!] === 1) at++;
-      params.reset();
-      value = readParams(source, at, end, params);
+    if (nameEnd > lineStart && source[nameEnd] === SEMICOLON) {
+      line.value = readParams(source, nameEnd, lineEnd, params);
     }
-    const name = at - start === 5 || at - start === 3 ? word(source, start, at - start) : '';
+    if (folded && source[nameEnd] === CR && !this.#options.normalised) return false;
+    if (line.value === -2) {
+      // A fold stands among the parameters: read the line without its folds.
+      source = line.source = unfold(source, lineStart, lineEnd);
+      line.start = line.nameEnd = 0;
+      line.end = source.length;
+      line.folded = false;
+      while (line.nameEnd < line.end && NAME[source[line.nameEnd]!] === 1) line.nameEnd++;
+      params.reset();
+      line.value = readParams(source, line.nameEnd, line.end, params);
+    }
+    const length = line.nameEnd - line.start;
+    const name = length === 5 || length === 3 ? word(source, line.start, length) : '';
     if (name === 'BEGIN' || name === 'END') {
       if (!this.#options.normalised) return false;
       this.#fault(lineStart, `A ${name} has parameters, or is folded`);
-    } else if (value < 0) {
+    } else if (line.value < 0) {
       this.#fault(lineStart, 'A line is not of the form NAME;PARAMETER=value:value');
-    } else if (this.#start < 0) {
-      this.#outside(source, lineStart, start, at, value, end, folded);
-    } else if (this.#bad === '') {
-      const tzid = params.tzidEnd > params.tzidStart
-        ? this.#tzids.of(source, params.tzidStart, params.tzidEnd)
-        : -1;
-      if (tzid >= 0) {
-        this.#draft.uses(tzid, this.#nested.length > 0 || !isTimeName(source, start, at - start));
+    } else if (this.#start < 0) this.#outside(line);
+    else if (this.#bad === '') {
+      if (params.tzidEnd > params.tzidStart) {
+        line.tzid = this.#table.tzids.of(source, params.tzidStart, params.tzidEnd);
+        const odd = this.#nested.length > 0 || !isTimeName(source, line.start, length);
+        this.#draft.uses(line.tzid, odd);
       }
-      if (this.#nested.length > 0) return true;
-      const bad = this.#draft.property(
-        source,
-        start,
-        at,
-        value,
-        end,
-        folded,
-        tzid,
-        lineStart,
-        lineEnd,
-      );
-      if (bad !== '') this.#condemn(bad, lineStart);
+      if (this.#nested.length === 0) this.#property(line);
     }
     return true;
   }
@@ -256,24 +197,29 @@ class Scanner {
     return end === start ? '' : word(this.#source, start, end - start);
   }
 
-  #begin(start: number, type: string): void {
+  /** Returns where components end that were taken over from here on; else `start`. */
+  #begin(start: number, type: string): number {
     if (type === 'VCALENDAR') {
-      this.#lose(start, 'BEGIN:VCALENDAR');
+      this.#lose(start, 'BEGIN', type);
       this.#endStray(start);
       this.#calendars++;
       this.#inCalendar = true;
-      return;
+      return start;
     }
     if (this.#start >= 0 && !TOP.has(type)) {
-      if (this.#bad !== '') return;
+      if (this.#bad !== '') return start;
       if (type === '') this.#condemn('A BEGIN names no component', start);
       else if (this.#nested.push(type) > MAX_DEPTH) {
         this.#condemn(`Components are nested deeper than ${MAX_DEPTH}`, start);
       } else this.#draft.nest(type);
-      return;
+      return start;
     }
-    this.#lose(start, `BEGIN:${type}`);
+    this.#lose(start, 'BEGIN', type);
     this.#endStray(start);
+    if (this.#reuse && this.#inCalendar) {
+      const end = this.#reuse.take(start, this.#calendars - 1);
+      if (end > start) return end;
+    }
     this.#start = start;
     this.inside = true;
     this.#type = type;
@@ -287,6 +233,7 @@ class Scanner {
       ? `${type} stands outside a VCALENDAR`
       : '';
     this.#draft.begin(type, start);
+    return start;
   }
 
   #end(start: number, end: number, type: string): void {
@@ -305,9 +252,9 @@ class Scanner {
       if (nested.length > 0 && this.#bad === '') {
         this.#condemn(`${nested[nested.length - 1]} has no END`, start);
       }
-      this.#complete(end, 0);
+      this.#complete(end, true);
     } else if (type === 'VCALENDAR') {
-      this.#lose(start, 'END:VCALENDAR');
+      this.#lose(start, 'END', type);
       this.#inCalendar = false;
     } else this.#condemn(`END:${type} without its BEGIN`, start);
   }
@@ -319,7 +266,7 @@ class Scanner {
   }
 
   /** The component ends here: into the list, or into quarantine. */
-  #complete(end: number, has: number): void {
+  #complete(end: number, ended: boolean): void {
     const start = this.#start;
     this.#start = -1;
     this.inside = false;
@@ -328,9 +275,8 @@ class Scanner {
     if (this.#bad !== '') this.#quarantine(start, end, this.#bad, this.#badAt);
     else if (this.#type === 'VTIMEZONE') this.#zone(start, end);
     else {
-      const calendar = Math.max(0, this.#calendars - 1);
-      const index = this.#components.length;
-      this.#components.push(this.#draft.finish(this.#source, end, calendar, has, index));
+      this.#draft.finish(end, Math.max(0, this.#calendars - 1), ended);
+      this.#reuse?.read();
     }
   }
 
@@ -349,27 +295,22 @@ class Scanner {
     this.#zones.push(zone);
   }
 
-  /** A component that is still open where it cannot be. */
-  #lose(at: number, before: string): void {
+  /** A component that is still open where it cannot be: before this BEGIN or END, or at the end. */
+  #lose(at: number, name?: 'BEGIN' | 'END', type?: string): void {
     if (this.#start < 0) return;
     const start = this.#start;
     this.#start = -1;
     this.inside = false;
-    this.#condemn(`No END:${this.#type} before ${before}`, start);
+    if (this.#faultCount < QUARANTINE_LIMIT) {
+      const before = name === undefined ? 'the end of the file' : `${name}:${type}`;
+      this.#condemn(`No END:${this.#type} before ${before}`, start);
+    }
     this.#quarantine(start, at, this.#bad, this.#badAt);
   }
 
-  #outside(
-    source: Buffer,
-    line: number,
-    start: number,
-    nameEnd: number,
-    value: number,
-    end: number,
-    folded: boolean,
-  ): void {
-    if (!this.#inCalendar) return this.#fault(line, 'Content outside a VCALENDAR');
-    this.#endStray(line);
+  #outside({ source, lineStart, start, nameEnd, value, end, folded }: Line): void {
+    if (!this.#inCalendar) return this.#fault(lineStart, 'Content outside a VCALENDAR');
+    this.#endStray(lineStart);
     if (this.#headerCount >= MAX_HEADER || nameEnd - start > 64 || end - value > 1024) return;
     const name = word(source, start, nameEnd - start);
     if (Object.hasOwn(this.#header, name)) return;
@@ -404,47 +345,19 @@ class Scanner {
     const end = this.#source.length;
     if (this.#start >= 0) {
       const whole = this.#nested.length === 0 && !this.#options.truncated;
-      if (!whole || this.#type === 'VTIMEZONE') this.#lose(end, 'the end of the file');
-      else this.#complete(end, -1);
+      if (!whole || this.#type === 'VTIMEZONE') this.#lose(end);
+      else this.#complete(end, false);
     }
     this.#endStray(end);
+    this.#table.tzids.forget();
+    this.#reuse?.finish();
     return {
-      components: this.#components,
+      table: this.#table,
       zones: this.#zones,
-      tzids: this.#tzids.list,
       header: this.#header,
       faults: this.#faults.sort((a, b) => a.at - b.at),
       faultCount: this.#faultCount,
       calendars: this.#calendars,
     };
   }
-}
-
-let lastWord = 'BEGIN';
-
-/** Upper-case text of a name. The last answer is given again when it fits, without a new string. */
-function word(source: Buffer, start: number, length: number): string {
-  if (length === 5 && fits(source, start, 'BEGIN')) return 'BEGIN';
-  if (length === 3 && fits(source, start, 'END')) return 'END';
-  if (length === 6 && fits(source, start, 'VEVENT')) return 'VEVENT';
-  if (length === 6 && fits(source, start, 'VALARM')) return 'VALARM';
-  if (length !== lastWord.length || !fits(source, start, lastWord)) {
-    lastWord = source.toString('latin1', start, start + length).toUpperCase();
-  }
-  return lastWord;
-}
-
-/** Some readers take a feed apart by `BEGIN:` and `END:` in capitals: lines.ts writes them so. */
-function hasLower(source: Buffer, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if (source[i]! >= 97 && source[i]! <= 122) return true;
-  return false;
-}
-
-function fits(source: Buffer, start: number, upper: string): boolean {
-  for (let i = 0; i < upper.length; i++) {
-    const want = upper.charCodeAt(i);
-    const got = source[start + i]!;
-    if (got !== want && (want < 65 || want > 90 || got !== want + 32)) return false;
-  }
-  return true;
 }

@@ -1,7 +1,8 @@
 import { type Component, Has } from './components.ts';
 import { type Facts, factsOf, isPrivate } from './facts.ts';
 import type { Entry, Origin } from './merge.ts';
-import type { Group } from './groups.ts';
+import { type Group, groupsOf } from './groups.ts';
+import { Lot } from './lots.ts';
 import type { Matcher, SourcePolicy, ViewPolicy, Window } from './policy.ts';
 import { blocksTime } from './redact.ts';
 import type { Reporter } from './report.ts';
@@ -20,18 +21,33 @@ export interface Selection {
 
 const NONE: readonly Component[] = [];
 
-/** Applies a source's and the view's filters to one group; undefined when nothing is left. */
-export function select(
+/** A source's groups after its own and the view's filters. */
+export function select(origin: Origin, by: Selection, reporter: Reporter): Lot {
+  const { calendar } = origin.source;
+  const { has, types } = calendar.table;
+  const all = new Lot(origin, groupsOf(calendar), by.busyView);
+  const shown = by.busyView
+    ? types.every(blocksTime)
+    : by.policy.private === 'show' || (has & Has.CLASS) === 0;
+  if (!by.filters && shown) return all;
+  const entries: Entry[] = [];
+  for (let i = 0; i < all.length; i++) {
+    const entry = selectGroup(origin, all.entry(i), by, reporter);
+    if (entry) entries.push(entry);
+  }
+  return new Lot(origin, entries);
+}
+
+/** Undefined when nothing of the group is left. */
+function selectGroup(
   origin: Origin,
-  group: Group,
+  all: Entry,
   by: Selection,
   reporter: Reporter,
 ): Entry | undefined {
   const { policy, view } = by;
-  if (!by.filters && !by.busyView && (policy.private === 'show' || !hasClass(group))) {
-    const { key, uid, components } = group;
-    return { key, uid, origin, group, components, excluded: NONE, busy: false };
-  }
+  const { group } = all;
+  if (!by.filters && !by.busyView && !hasClass(group)) return all;
   const { id, calendar } = origin.source;
   const facts = (component: Component) => factsOf(calendar, component);
   const gone = (reason: string) => {

@@ -25,4 +25,9 @@ export class Tzids {
     this.#lastIndex = index;
     return index;
   }
+
+  /** Lets go of the calendar that was read last. */
+  forget(): void {
+    this.#last = undefined;
+  }
 }
