@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
-import { loadavg } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Bench, type Measurement, round } from './lib/measure.ts';
 
 type Emit = (row: Omit<Measurement, 'bench'>) => void;
@@ -20,7 +22,9 @@ export const bench: Bench = async (report, note, quick) => {
       them: row.them === null ? null : round(row.them),
       ratio: row.ratio === null ? null : round(row.ratio),
     });
+  const sizes = quick ? [410] : [410, 4100, 41_000];
   const size = quick ? 410 : 4100;
+  for (const events of sizes) run('make', '-', events);
   const ours = run('merge', 'us', size);
   const ical = run('merge', 'ical.js', size);
   const node = run('merge', 'node-ical', size);
@@ -55,7 +59,7 @@ export const bench: Bench = async (report, note, quick) => {
       });
     }
   }
-  for (const events of quick ? [410] : [410, 4100, 41_000]) {
+  for (const events of sizes) {
     const grown = run('merge', 'us', events);
     emit({
       case: `growth: ${(grown.octets / 1e6).toFixed(1)} MB, CPU for each MB`,
@@ -66,20 +70,26 @@ export const bench: Bench = async (report, note, quick) => {
       ratio: null,
     });
   }
-  for (const events of quick ? [410] : [410, 4100]) {
-    const again = run('re-merge', 'us', events);
-    emit({
-      case: `50 changes in one of 5 sources, ${
-        (again.octets / 1e6).toFixed(1)
-      } MB: parse it, merge all`,
-      us: again.cpu,
-      peer: 'from nothing',
-      them: again.fromNothing ?? null,
-      unit: 'ms CPU',
-      ratio: again.fromNothing === undefined ? null : again.fromNothing / again.cpu,
-    });
+  for (const name of ['re-merge', 're-merge-edited']) {
+    for (const events of sizes) {
+      const again = run(name, 'us', events);
+      const what = name === 're-merge' ? '' : ' with prefixes and TZID renames';
+      const megabytes = (again.octets / 1e6).toFixed(1);
+      const row = (until: string, us: number) =>
+        emit({
+          case: `50 changes in one of 5 sources${what}, ${megabytes} MB, until ${until}`,
+          us,
+          peer: 'from nothing',
+          them: again.fromNothing!,
+          unit: 'ms CPU',
+          ratio: again.fromNothing! / us,
+        });
+      row('the ETag is known', again.toEtag!);
+      row('the bytes are in one piece', again.cpu);
+    }
   }
   note(`load of the machine while measuring: ${loadavg()[0]!.toFixed(1)}`);
+  rmSync(folder, { recursive: true });
   await Promise.resolve();
 };
 
@@ -91,24 +101,28 @@ interface Result {
   events: string;
   peak: number;
   fromNothing?: number;
+  toEtag?: number;
 }
+
+/** Where the inputs are. */
+const folder = mkdtempSync(join(tmpdir(), 'hackspace-bench-'));
 
 function run(name: string, side: string, events: number): Result {
   const child = spawnSync(
     process.execPath,
     [
-      '--expose-gc',
       fileURLToPath(new URL('./lib/merge-case.ts', import.meta.url)),
       name,
       side,
       String(events),
+      folder,
     ],
     { encoding: 'utf8', maxBuffer: 1e7, timeout: 900_000 },
   );
   if (child.status !== 0) {
     throw new Error(`Cannot measure ${name} of ${side}: ${child.stderr.slice(-500)}`);
   }
-  return JSON.parse(child.stdout) as Result;
+  return (name === 'make' ? {} : JSON.parse(child.stdout)) as Result;
 }
 
 function rate(result: Result, key: 'wall' | 'cpu'): number {

@@ -7,7 +7,7 @@ export interface CalendarSpec {
   size?: number;
   /** A TZID that every source defines with rules of its own. */
   ownZone?: boolean;
-  /** How many events differ from those of the same spec without it. */
+  /** How many events, spread evenly, differ from those of the same spec without it. */
   changed?: number;
 }
 
@@ -28,14 +28,18 @@ export function random(seed: number): () => number {
 
 export function makeCalendar(spec: CalendarSpec): Buffer {
   const { source, events, size = 730, ownZone = false, changed = 0 } = spec;
-  const next = random(1000 + source);
   const parts = [
     'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\n',
     zone('Europe/Berlin', 3),
   ];
   if (ownZone) parts.push(zone('Campus', 2 + source));
   const tzid = ownZone ? 'Campus' : 'Europe/Berlin';
-  for (let i = 0; i < events; i++) parts.push(makeEvent(source, i, size, tzid, next, i < changed));
+  const step = changed > 0 ? Math.floor(events / changed) : Infinity;
+  for (let i = 0; i < events; i++) {
+    // A generator of its own for each, so that a changed event changes no other.
+    const next = random(source * 1_000_003 + i);
+    parts.push(makeEvent(source, i, size, tzid, next, i % step === step >> 1));
+  }
   parts.push('END:VCALENDAR\r\n');
   return Buffer.from(parts.join(''));
 }

@@ -1,21 +1,39 @@
 import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import ICAL from 'ical.js';
 import nodeIcal from 'node-ical';
 import { parseCalendar } from '../../../services/ics-proxy/calendar/components.ts';
 import { merge } from '../../../services/ics-proxy/calendar/merge.ts';
 import { makeCalendar } from './calendars.ts';
 
-/** One case of one side, in a process of its own: `merge-case.ts CASE SIDE EVENTS`; JSON on stdout. */
-const [name = 'merge', side = 'us', count = '4100'] = process.argv.slice(2);
-const edited = name === 'busy' || name === 'full-edited';
-const sources = [0, 1, 2, 3, 4].map((source) =>
-  makeCalendar({ source, events: Number(count), ownZone: edited })
-);
+/**
+ * One case of one side, in a process of its own: `merge-case.ts CASE SIDE EVENTS FOLDER`; JSON on stdout.
+ * `merge-case.ts make - EVENTS FOLDER` makes the inputs, so that making them is in no other's memory.
+ */
+const [name = 'merge', side = 'us', count = '4100', folder = '.'] = process.argv.slice(2);
+const edited = name.includes('edited') || name.includes('busy');
+const NUMBERS = [0, 1, 2, 3, 4];
+const file = (kind: string, source: number) => join(folder, `${kind}-${count}-${source}.ics`);
+if (name === 'make') {
+  const events = Number(count);
+  for (const source of NUMBERS) {
+    for (const ownZone of [false, true]) {
+      const kind = ownZone ? 'own' : 'plain';
+      writeFileSync(file(kind, source), makeCalendar({ source, events, ownZone }));
+      const changed = makeCalendar({ source, events, ownZone, changed: 50 });
+      writeFileSync(file(`${kind}-changed`, source), changed);
+    }
+  }
+  process.exit(0);
+}
+const kind = edited ? 'own' : 'plain';
+const sources = NUMBERS.map((source) => readFileSync(file(kind, source)));
 const octets = sources.reduce((sum, bytes) => sum + bytes.length, 0);
 
 const options = {
   feed: { id: 'bench', name: 'Bench' },
-  view: name === 'busy' ? 'busy' as const : 'full' as const,
+  view: name.includes('busy') ? 'busy' as const : 'full' as const,
   budgetBytes: Infinity,
   now: 0,
 };
@@ -52,12 +70,12 @@ function withIcal(): string {
 let made: unknown;
 let times: [number, number][] = [];
 let fromNothing: number | undefined;
+let toEtag: number | undefined;
 
 function measure(runs: number, work: () => unknown, prepare: () => void = () => {}): void {
   times = [];
   for (let i = 0; i < runs; i++) {
     prepare();
-    (globalThis as { gc?: () => void }).gc?.();
     const cpu = process.threadCpuUsage();
     const wall = performance.now();
     made = work();
@@ -75,27 +93,39 @@ const runs = Number(count) > 10_000 ? 7 : 15;
 if (side === 'ical.js') measure(3, withIcal);
 else if (side === 'node-ical') {
   measure(3, () => Object.assign({}, ...sources.map((b) => nodeIcal.sync.parseICS(b.toString()))));
-} else if (name === 're-merge') {
+} else if (name.startsWith('re-merge')) {
   measure(runs, ours);
   fromNothing = median(1);
   const kept = sources.map(parse);
-  merge(kept, options);
-  const changed = makeCalendar({ source: 4, events: Number(count), changed: 50 });
-  // The change is taken back and made again, each time by bytes nobody has seen yet.
+  const again = readFileSync(file(`${kind}-changed`, 4));
+  // The change is made and taken back, each time by bytes nobody has seen yet.
   let turn = 0;
-  measure(runs, () => {
-    kept[4] = parse(Buffer.from(turn++ % 2 === 0 ? changed : sources[4]!), 4);
-    return merge(kept, options).bytes;
-  });
+  const change = () => {
+    const bytes = Buffer.from(turn++ % 2 === 0 ? again : sources[4]!);
+    const id = 's4';
+    kept[4] = { id, calendar: parseCalendar(bytes, kept[4]!.calendar), policy };
+    return merge(kept, options);
+  };
+  void change().bytes;
+  measure(runs, () => change().etagBasis);
+  toEtag = median(1);
+  measure(runs, () => change().bytes);
+  const fresh = kept.map(({ calendar }, i) => parse(Buffer.from(calendar.bytes), i));
+  if (Buffer.compare(made as Buffer, merge(fresh, options).bytes) !== 0) {
+    throw new Error('What was merged again is not what is merged from nothing');
+  }
 } else measure(runs, ours);
 
+// Before the digest: that is the work of ical.js on either side.
+const peak = process.resourceUsage().maxRSS * 1024;
 process.stdout.write(JSON.stringify({
   wall: median(0),
   cpu: median(1),
   octets,
-  events: digest(made),
-  peak: process.resourceUsage().maxRSS * 1024,
+  events: side === 'us' && (name !== 'merge' || Number(count) > 10_000) ? '' : digest(made),
+  peak,
   fromNothing,
+  toEtag,
 }));
 
 /** UIDs and titles of all events in what was made, in an order of their own. */
