@@ -24,6 +24,13 @@ const PHONE: BrowserContextOptions = {
   timezoneId: 'Europe/Berlin',
 };
 
+const QUOTA = [
+  { name: 'limits.memory', used: '1740Mi', hard: '2Gi', percent: 85 },
+  { name: 'limits.cpu', used: '900m', hard: '2', percent: 45 },
+  { name: 'pods', used: '4', hard: '10', percent: 40 },
+  { name: 'requests.storage', used: '1Gi', hard: '10Gi', percent: 10 },
+];
+
 async function freePort(): Promise<string> {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -147,7 +154,7 @@ async function walk(browser: Browser, world: World, origin: string) {
     await page.getByLabel('I want a calendar feed').check();
     await fill(page, 'garden', repository);
     await page.getByText('The exact change, for the curious').click();
-    await page.getByText('gitrepository.yaml').click();
+    await page.getByText('tenants/garden/gitrepository.yaml').click();
   });
   world.cluster.status = { steps: steps('pending'), quota: [], drift: [] };
   await desk.goto(`${origin}/spaces/new`);
@@ -196,13 +203,6 @@ async function walk(browser: Browser, world: World, origin: string) {
   await both(member, 'suspended', '/spaces/garden');
   await both(member, 'history', '/spaces/garden/history');
 }
-
-const QUOTA = [
-  { name: 'limits.memory', used: '1740Mi', hard: '2Gi', percent: 85 },
-  { name: 'limits.cpu', used: '900m', hard: '2', percent: 45 },
-  { name: 'pods', used: '4', hard: '10', percent: 40 },
-  { name: 'requests.storage', used: '1Gi', hard: '10Gi', percent: 10 },
-];
 
 /** What Flux says of a repository: on its way, refused, or running. */
 function steps(state: 'pending' | 'failed' | 'done'): ClusterStep[] {
