@@ -10,6 +10,7 @@ import { type Sshd, startSshd } from '../../../tests/peers/sshd.ts';
 import { put, storeContract } from './contract.ts';
 import { gitRemote, type RemoteOptions } from './git-remote.ts';
 import { openStore } from './queue.ts';
+import { RaceLost } from './store.ts';
 
 needs('git')('git-remote, over smart HTTP with a password', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hackspace-remote-'));
@@ -46,6 +47,46 @@ needs('git')('git-remote, over smart HTTP with a password', () => {
         },
       };
     },
+  });
+
+  test('a push that somebody else was faster than is a lost race, not a failure', async () => {
+    const repository = await server.createRepository(`r${count++}`);
+    const [one, two] = [
+      await gitRemote(options(repository.url)),
+      await gitRemote(options(repository.url)),
+    ];
+    const commit = (text: string): Parameters<typeof one.publish>[1] => [{
+      author: { name: 'Member', email: 'm@members.invalid' },
+      message: text,
+      time: 1,
+      files: [{
+        path: `tenants/${text}`,
+        bytes: new TextEncoder().encode(text),
+        replaces: undefined,
+      }],
+    }];
+    await one.publish(await one.head(true), commit('first'));
+    const stale = await two.head(true);
+    await one.publish(await one.head(false), commit('second'));
+    await expect(two.publish(stale, commit('third'))).rejects.toBeInstanceOf(RaceLost);
+    expect(await two.publish(await two.head(true), commit('third'))).toHaveLength(1);
+    for (const each of [one, two]) await each.close();
+  });
+
+  test('many readers at once share one fetch, and none fights for the local ref', async () => {
+    const repository = await server.createRepository(`r${count++}`);
+    const backend = await gitRemote(options(repository.url));
+    const before = server.requests.length;
+    for (let i = 0; i < 3; i++) {
+      const head = await repository.commit({ a: String(i) });
+      const heads = await Promise.all(Array.from({ length: 20 }, () => backend.head(true)));
+      expect(new Set(heads)).toEqual(new Set([head]));
+    }
+    const fetches = server.requests.slice(before).filter(({ path }) =>
+      path.includes(new URL(repository.url).pathname) && path.endsWith('git-upload-pack')
+    );
+    expect(fetches.length).toBeLessThan(20);
+    await backend.close();
   });
 
   test('somebody else’s push is seen, and nothing of theirs is overwritten', async () => {

@@ -15,6 +15,10 @@ export interface RemoteOptions extends GitOptions {
   knownHostsFile?: string | undefined;
 }
 
+/** What git says when somebody else was faster, on this side or on the server's. */
+const LOST =
+  /stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|already exists|incorrect old value/i;
+
 /** How old the local copy may be for reading, in ms; a write that loses the race always fetches. */
 const FRESH_MS = 3000;
 
@@ -46,6 +50,28 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
   const tidy = tidier(git);
   let fetched = -Infinity;
 
+  // One at a time: two fetches, or a fetch and a push, fight for the local ref, and the slower one
+  // would put it back.
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(work, work);
+    turn = done.catch(() => {});
+    return done;
+  }
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  /** A fetch that begins after this call: one for all that ask before it does. */
+  function fetchAnew(): Promise<void> {
+    return next ??= inTurn(() => {
+      next = undefined;
+      running = fetch().finally(() => running = undefined);
+      return running;
+    });
+  }
+  async function fetchIfOld(): Promise<void> {
+    if (performance.now() - fetched > FRESH_MS) await (running ?? fetchAnew());
+  }
+
   async function fetch(): Promise<void> {
     const { code, stderr } = await git.run([
       'fetch',
@@ -65,38 +91,41 @@ export async function gitRemote(options: RemoteOptions): Promise<Backend> {
     ...readers(git),
     maxBatch: 100,
     async head(fresh) {
-      if (fresh || performance.now() - fetched > FRESH_MS) await fetch();
+      await (fresh ? fetchAnew() : fetchIfOld());
       return (await git.info(ref))?.id;
     },
-    async publish(parent, commits) {
-      const ids = await git.write(parent, commits, committer, options.signingKeyFile !== undefined);
-      const head = ids.at(-1)!;
-      // The lease makes a push onto an empty branch compare as well.
-      const { code, stderr } = await git.run([
-        'push',
-        '--quiet',
-        '--porcelain',
-        `--force-with-lease=${ref}:${parent ?? ''}`,
-        options.url,
-        `${head}:${ref}`,
-      ]);
-      if (code !== 0) {
-        fetched = -Infinity;
-        if (
-          /stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|already exists/i
-            .test(stderr)
-        ) {
-          throw new RaceLost(stderr);
+    publish: (parent, commits) =>
+      inTurn(async () => {
+        const ids = await git.write(
+          parent,
+          commits,
+          committer,
+          options.signingKeyFile !== undefined,
+        );
+        const head = ids.at(-1)!;
+        // The lease makes a push onto an empty branch compare as well.
+        const { code, stdout, stderr } = await git.run([
+          'push',
+          '--quiet',
+          '--porcelain',
+          `--force-with-lease=${ref}:${parent ?? ''}`,
+          options.url,
+          `${head}:${ref}`,
+        ]);
+        if (code !== 0) {
+          fetched = -Infinity;
+          // With --porcelain the reason of each ref is on standard output.
+          const said = `${stdout}\n${stderr}`;
+          if (LOST.test(said)) throw new RaceLost(said);
+          throw refusal('push to', said);
         }
-        throw refusal('push to', stderr);
-      }
-      await git.ok(['update-ref', ref, head]);
-      fetched = performance.now();
-      tidy.published();
-      return ids;
-    },
+        await git.ok(['update-ref', ref, head]);
+        fetched = performance.now();
+        tidy.published();
+        return ids;
+      }),
     async log(path, limit) {
-      if (performance.now() - fetched > FRESH_MS) await fetch();
+      await fetchIfOld();
       return (await git.info(ref)) ? await git.log(ref, path, limit) : [];
     },
     async close() {
