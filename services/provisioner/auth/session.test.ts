@@ -378,12 +378,32 @@ test('sessions outlive a restart, encrypted; another secret cannot read them', a
   expect(await other.get(id)).toBeUndefined();
 });
 
+test('replicas on one state have the same sessions, and an end is an end everywhere', async () => {
+  const secret = new Secret('s'.repeat(40));
+  const [here, there] = [
+    await openSessions({ state, secret }),
+    await openSessions({ state, secret }),
+  ];
+  const session = { jwt: 'j', issuer: 'i', subject: 'me', expires: Date.now() + 1e6 };
+  const id = await here.create(session);
+  expect(await there.get(id)).toEqual(session);
+  await there.update(id, { ...session, jwt: 'renewed' });
+  expect((await here.get(id))?.jwt).toBe('renewed');
+  await there.end(id);
+  expect(await here.get(id)).toBeUndefined();
+  await here.update(id, session);
+  expect(await there.get(id)).toBeUndefined();
+  const ids = [await here.create(session), await here.create(session)];
+  expect(await there.endAll({ issuer: 'i', subject: 'me' })).toBe(2);
+  for (const each of ids) expect(await here.get(each)).toBeUndefined();
+});
+
 test('ten thousand sessions stay bounded, and one person cannot push the others out', async () => {
   const memory = new Map<string, Uint8Array>();
   const bounded = await openSessions({
     state: {
       get: (k) => Promise.resolve(memory.get(k)),
-      set: (k, v) => Promise.resolve(void memory.set(k, v as Uint8Array)),
+      set: (k, v) => Promise.resolve(void memory.set(k, new TextEncoder().encode(v as string))),
       delete: (k) => Promise.resolve(void memory.delete(k)),
       list: () => Promise.resolve([...memory.keys()]),
       close: () => Promise.resolve(),

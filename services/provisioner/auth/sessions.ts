@@ -41,8 +41,8 @@ export interface SessionsOptions {
 const ID = /^[\w-]{43}$/;
 
 /**
- * Sessions in memory, kept in `state` as JWE files named by the SHA-256 of their id, so that a restart
- * logs nobody out and a stolen disk logs nobody in.
+ * Sessions in `state`, JWEs named by the SHA-256 of their id: a restart logs nobody out, a stolen disk
+ * logs nobody in, and replicas on one state have the same sessions. What is in memory only counts them.
  */
 export async function openSessions(options: SessionsOptions): Promise<Sessions> {
   const { state, max = 10_000, maxPerSubject = 20, now = Date.now } = options;
@@ -106,21 +106,32 @@ export async function openSessions(options: SessionsOptions): Promise<Sessions> 
     },
     async get(id) {
       const name = named(id);
-      const session = name ? live.get(name) : undefined;
-      if (!session) return undefined;
-      if (session.expires > now()) return session;
-      await drop(name!);
+      const session = name && await open(await state.get(`sessions/${name}`));
+      if (!session) {
+        if (name) live.delete(name);
+        return undefined;
+      }
+      if (session.expires > now()) {
+        live.set(name, session);
+        return session;
+      }
+      await drop(name);
       return undefined;
     },
     async update(id, session) {
       const name = named(id);
-      if (name && live.has(name)) await keep(name, session);
+      if (name && await state.get(`sessions/${name}`)) await keep(name, session);
     },
     async end(id) {
       const name = named(id);
       if (name) await drop(name);
     },
     async endAll(match) {
+      for (const path of await state.list('sessions')) {
+        const name = path.slice('sessions/'.length);
+        const session = live.has(name) ? undefined : await open(await state.get(path));
+        if (session) live.set(name, session);
+      }
       const names = [...live].filter(([, s]) =>
         s.issuer === match.issuer &&
         (match.sid === undefined || s.sid === match.sid) &&
