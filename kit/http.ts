@@ -140,6 +140,10 @@ export function createHttp(options: HttpOptions): OpenAPIHono<HttpEnv> {
       openapi: '3.1.0',
       info: { title: options.title, version: options.version },
     })));
+  // Other methods end here, not in what a service mounts for every path.
+  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json']) {
+    app.all(path, (c) => c.notFound());
+  }
   return app;
 }
 

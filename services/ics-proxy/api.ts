@@ -23,14 +23,27 @@ const feedId = z.string().min(1).max(63).openapi({ example: 'members' });
 const tokenId = z.string().regex(/^[0-9a-f]{16}$/).openapi({ example: '0123456789abcdef' });
 
 export const newTokenBody = z.strictObject({
-  label: z.string().trim().regex(LABEL, 'must be 1 to 100 characters on one line'),
+  label: z.string().trim().refine(
+    (label) => LABEL.test(label),
+    'must be 1 to 100 characters on one line',
+  ).openapi({
+    // The flag that LABEL needs has no place in JSON Schema.
+    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u001f\\u007f-\\u009f\\s]+$',
+    maxLength: 100,
+  }),
   view: z.enum(['full', 'busy']).default('full'),
   expires: z.string().max(40).optional().openapi({
+    example: '90d',
     description: 'An RFC 3339 time in the future, or a duration such as 90d. Absent: for ever.',
   }),
 }).openapi('NewToken');
 
-const rotateBody = z.strictObject({ overlap: z.string().max(10).default('7d') }).openapi('Rotate');
+const rotateBody = z.strictObject({
+  overlap: z.string().max(10).default('7d').openapi({
+    pattern: '^([0-9]{1,5}s|[0-9]{1,3}[mhd]|[0-9]{1,2}w)$',
+    description: 'At most a year',
+  }),
+}).openapi('Rotate');
 
 const tokenShape = z.object({
   id: tokenId,
@@ -83,7 +96,10 @@ export function addApi(http: OpenAPIHono<HttpEnv>, ports: ApiPorts) {
     if (!admin) throw new AppError('not_found', 'Nothing is here');
     const given = bearer(c.req.header('authorization'));
     if (given === undefined || !equalSecret(given, admin.bytes())) {
-      const { ok, retryAfter } = failures.take(ports.addressOf(c.req.raw, c.env));
+      // No token is no guess.
+      const { ok, retryAfter } = given === undefined
+        ? { ok: true, retryAfter: 0 }
+        : failures.take(ports.addressOf(c.req.raw, c.env));
       if (!ok) {
         throw new AppError('rate_limited', 'Cannot sign in: too many failures', { retryAfter });
       }

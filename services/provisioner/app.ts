@@ -107,10 +107,10 @@ export function createApp(config: Config, ports: AppPorts) {
       async (c) => {
         const who = await writer(c);
         const input = c.req.valid('json');
-        if (c.req.valid('query').preview === '1') {
-          return c.json(await tenants.preview(who, input), 200);
-        }
         const { agreed, ...tenant } = input as { agreed?: string };
+        if (c.req.valid('query').preview === '1') {
+          return c.json(await tenants.preview(who, tenant), 200);
+        }
         const answer = await idempotent(c, who, input, async () => {
           const done = await tenants.claim(who, tenant, { ...context(c), preview: agreed });
           writes.inc({ kind: 'claim' });
@@ -368,7 +368,7 @@ export function createApp(config: Config, ports: AppPorts) {
         path: '/trigger',
         summary: 'As the original had it: claims, or wakes Flux for what is claimed already',
         request: {
-          body: { content: { 'application/json': { schema: s.tenantBody } }, required: false },
+          body: { content: { 'application/json': { schema: s.triggerRequest } }, required: false },
         },
         responses: { 202: s.json(s.triggerBody, 'On its way'), ...s.faults },
       }),

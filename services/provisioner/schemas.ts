@@ -1,35 +1,51 @@
 import { json, problems } from '@hackspace/kit/openapi.ts';
 import { z } from '@hono/zod-openapi';
 import { STATES } from './tenant/record.ts';
+import { NAME } from './tenant/tenant.ts';
 import type { Written } from './tenants.ts';
 
 // What the API takes and gives. Input is checked against the policy in tenant/tenant.ts, which tells
-// every fault in a member's words; here only its outline is drawn, with examples.
+// every fault in a member's words; so it is taken as it comes, and here its outline is told.
 
-export const tenantBody = z.looseObject({
-  name: z.unknown().optional().openapi({ type: 'string', example: 'garden' }),
-  plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
+const change = {
+  plan: z.unknown().optional().openapi({ type: 'string', maxLength: 63, example: 'small' }),
   repository: z.unknown().optional().openapi({
     type: 'object',
+    properties: {
+      url: { type: 'string', format: 'uri', maxLength: 300 },
+      ref: { type: 'string', maxLength: 200, default: 'main' },
+      path: { type: 'string', maxLength: 200, default: './' },
+    },
+    required: ['url'],
+    additionalProperties: false,
     example: { url: 'https://codeberg.org/member/garden', ref: 'main', path: './' },
   }),
-  wants: z.unknown().optional().openapi({ type: 'object', example: { calendar: true } }),
+  wants: z.unknown().optional().openapi({
+    type: 'object',
+    properties: { calendar: { type: 'boolean', default: false } },
+    additionalProperties: false,
+    example: { calendar: true },
+  }),
   suspend: z.unknown().optional().openapi({ type: 'boolean', example: false }),
   agreed: z.string().max(64).optional().openapi({
     description: 'The `preview` that was shown: refused if something else would be committed now',
   }),
-}).openapi('TenantInput');
+};
+const tenant = {
+  name: z.unknown().optional().openapi({ type: 'string', pattern: NAME.source, example: 'garden' }),
+  ...change,
+};
+const closed = { additionalProperties: false };
 
-export const changeBody = z.looseObject({
-  plan: z.unknown().optional().openapi({ type: 'string', example: 'small' }),
-  repository: z.unknown().optional().openapi({
-    type: 'object',
-    example: { url: 'https://codeberg.org/member/garden', ref: 'main', path: './apps' },
-  }),
-  wants: z.unknown().optional().openapi({ type: 'object', example: { calendar: true } }),
-  suspend: z.unknown().optional().openapi({ type: 'boolean', example: false }),
-  agreed: z.string().max(64).optional(),
-}).openapi('TenantChange');
+export const tenantBody = z.looseObject(tenant).openapi('TenantInput', {
+  ...closed,
+  required: ['name', 'repository'],
+});
+export const triggerRequest = z.looseObject(tenant).openapi('TriggerInput', closed);
+export const changeBody = z.looseObject(change).openapi('TenantChange', {
+  ...closed,
+  required: ['repository'],
+});
 
 export const nameParam = z.object({
   name: z.string().max(60).openapi({ param: { name: 'name', in: 'path' }, example: 'garden' }),

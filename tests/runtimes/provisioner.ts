@@ -7,9 +7,10 @@ import type { Smoke } from './smokes.ts';
 
 let login: Server | undefined;
 let token = '';
+let sign: (subject: string) => Promise<string>;
 
-/** A bearer token of the member who may claim, once `config` was called. */
-export const memberToken = () => token;
+/** A bearer token of a subject, by default the member who may claim; once `config` was called. */
+export const memberToken = (subject = 'paying') => sign(subject);
 
 /** A login service of one key, and a token of one member. */
 async function startLogin(): Promise<string> {
@@ -21,9 +22,11 @@ async function startLogin(): Promise<string> {
   });
   await new Promise<void>((done) => login!.listen(0, '127.0.0.1', done));
   const issuer = `http://127.0.0.1:${(login.address() as AddressInfo).port}`;
-  token = await new SignJWT({ azp: 'cli' }).setProtectedHeader({ alg: 'ES256', kid: 'k' })
-    .setIssuer(issuer).setSubject('paying').setAudience('provisioner').setExpirationTime('5m')
-    .sign(privateKey);
+  sign = (subject) =>
+    new SignJWT({ azp: 'cli' }).setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setIssuer(issuer).setSubject(subject).setAudience('provisioner').setExpirationTime('5m')
+      .sign(privateKey);
+  token = await memberToken();
   return issuer;
 }
 

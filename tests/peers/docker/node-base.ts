@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { findProgram, run, runOk } from '../lib/run.ts';
 import { tmpdir } from 'node:os';
 
-const programs = ['sh', 'env', 'rm', 'mkdir', 'ls', 'id'];
+const programs = ['sh', 'env', 'rm', 'mkdir', 'ls', 'id', 'find'];
 const certificates = '/etc/ssl/certs/ca-certificates.crt';
 
 /** npm's own folder, wherever its launcher leads. */
