@@ -47,7 +47,7 @@ test('secret files become absolute, durations milliseconds, defaults are filled'
     options,
   );
   expect(config).toEqual({
-    listen: { host: '127.0.0.1', port: 8080 },
+    listen: { host: '127.0.0.1', port: 8080, drain: 0 },
     publicUrl: 'https://io.example',
     refresh: 30_000,
     admin: { tokenFile: '/etc/hackspace/admin.token' },

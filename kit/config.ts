@@ -30,6 +30,9 @@ export function listen(defaultPort: number) {
   return z.strictObject({
     host: z.string().min(1).default('127.0.0.1').describe('0.0.0.0 in a container'),
     port: z.number().int().min(0).max(65535).default(defaultPort).describe('0 takes a free one'),
+    drain: duration().refine((ms) => ms <= 6000, 'must be at most 6s').prefault('0s').describe(
+      'Behind a load balancer: so long `/readyz` says no before the door closes',
+    ),
   }).prefault({}).describe('Where the service listens');
 }
 

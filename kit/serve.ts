@@ -10,13 +10,18 @@ export interface Served {
   url: string;
   port: number;
   server: Server;
-  /** Stops accepting, lets running requests finish for up to `graceMs` (8 s), then closes. */
+  /**
+   * For `drain` goes on serving, but `/readyz` says no and each answer ends its connection; then stops
+   * accepting, lets running requests finish until `graceMs` (8 s) in all are over, and closes.
+   */
   close(graceMs?: number): Promise<void>;
 }
 
 export interface ServeOptions {
   host: string;
   port: number;
+  /** Milliseconds between the wish to stop and the closed door (default 0): see `Served.close`. */
+  drain?: number;
   /**
    * Sees each request before the app: answers it and returns true, or returns false and leaves it
    * untouched. For answers that are ready as bytes; whatever it serves must equal what the app serves.
@@ -41,16 +46,19 @@ export function serve(
       maxHeaderSize: 16_384,
     },
   }) as Server;
-  if (options.fast) {
-    const [listener] = server.listeners('request') as [
-      (request: IncomingMessage, response: ServerResponse) => void,
-    ];
-    const { fast } = options;
-    server.removeAllListeners('request');
-    server.on('request', (request, response) => {
-      if (!fast(request, response)) listener(request, response);
-    });
-  }
+  const [listener] = server.listeners('request') as [
+    (request: IncomingMessage, response: ServerResponse) => void,
+  ];
+  const { fast, drain = 0 } = options;
+  let draining = false;
+  server.removeAllListeners('request');
+  server.on('request', (request, response) => {
+    if (draining) {
+      response.setHeader('Connection', 'close');
+      if (request.url === '/readyz') return notReady(response);
+    }
+    if (!fast?.(request, response)) listener(request, response);
+  });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -69,10 +77,20 @@ export function serve(
         url: `http://${host}:${port}`,
         port,
         server,
-        close: (graceMs = 8000) => close(server, sockets, graceMs),
+        async close(graceMs = 8000) {
+          draining = true;
+          const open = Math.min(drain, graceMs);
+          if (open > 0) await new Promise((done) => setTimeout(done, open));
+          await close(server, sockets, graceMs - open);
+        },
       });
     });
   });
+}
+
+function notReady(response: ServerResponse): void {
+  response.writeHead(503, { 'Content-Type': 'application/json' });
+  response.end(JSON.stringify({ ready: false, reasons: ['the service is stopping'] }));
 }
 
 function close(server: Server, sockets: Set<Socket>, graceMs: number): Promise<void> {

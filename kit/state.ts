@@ -164,6 +164,8 @@ async function openRedis(
     connectTimeout: 5000,
     commandTimeout: 5000,
     maxRetriesPerRequest: 2,
+    // Ten a round trip, as is Redis' default, makes a long list slow.
+    scanCount: 1000,
     ...(password === undefined ? {} : { password }),
   });
   // Without a listener the client prints what happens to its connection past the log.
@@ -194,7 +196,8 @@ async function openRedis(
     delete: (key) => attempt(`delete state ${key}`, () => storage.removeItem(name(key))),
     async list(prefix) {
       const keys = await attempt(`list state ${prefix}`, () => storage.getKeys(name(prefix)));
-      return keys.map((key) => key.replaceAll(':', '/')).sort();
+      // SCAN may tell a key twice.
+      return [...new Set(keys)].map((key) => key.replaceAll(':', '/')).sort();
     },
     close: () => storage.dispose(),
   };

@@ -49,7 +49,7 @@ export async function startService(config: Config, base: string): Promise<Servic
       url: served.url,
       async close() {
         const closed = served.close();
-        wire.close();
+        wire.close(config.listen.drain);
         await closed;
         await close();
       },

@@ -121,8 +121,16 @@ const JOIN = 64 * 1024;
  * Puts the wire before a server's own connection listener. Node only: elsewhere the HTTP server does
  * not take a socket over, and this does nothing.
  */
-export function installWire(server: Server, options: WireOptions): { close(): void } {
+export function installWire(
+  server: Server,
+  { quick, count }: WireOptions,
+): {
+  /** Hands everything over from now on, and ends what is idle here after `drain` ms (default 0). */
+  close(drain?: number): void;
+} {
   const sockets = new Set<Socket>();
+  let draining = false;
+  const options: WireOptions = { count, quick: (request) => draining ? undefined : quick(request) };
   const [http] = server.listeners('connection') as ((socket: Socket) => void)[];
   if (!http || 'Bun' in globalThis || 'Deno' in globalThis) return { close() {} };
   server.off('connection', http);
@@ -135,9 +143,14 @@ export function installWire(server: Server, options: WireOptions): { close(): vo
     socket.on('close', () => sockets.delete(socket));
   });
   return {
-    // Between two packets every connection here is idle; what is written still goes out.
-    close() {
-      for (const socket of sockets) socket.destroySoon();
+    close(drain = 0) {
+      draining = true;
+      // Between two packets every connection here is idle; what is written still goes out.
+      const end = () => {
+        for (const socket of sockets) socket.destroySoon();
+      };
+      if (drain > 0) setTimeout(end, drain);
+      else end();
     },
   };
 }

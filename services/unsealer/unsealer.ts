@@ -85,9 +85,9 @@ export async function startUnsealer(config: Config): Promise<Running> {
     url: served.url,
     port: served.port,
     async close() {
+      await served.close();
       await Promise.all([...background, ...clusters, bridges].map((each) => each.stop()));
       kube?.close();
-      await served.close();
       await state.close();
     },
   };
