@@ -20,6 +20,7 @@ COPY services/provisioner/package.json services/provisioner/
 COPY services/unsealer/package.json services/unsealer/
 RUN npm ci --workspace="services/${SERVICE}" --omit=dev --omit=optional --ignore-scripts \
       --no-audit --no-fund --loglevel=error --cache /tmp/npm && \
+    find . -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.[mc]ts' -o -name '*.md' ')' -delete && \
     rm -rf /tmp/npm /tmp/node-compile-cache
 COPY kit kit
 COPY services/${SERVICE} services/${SERVICE}
