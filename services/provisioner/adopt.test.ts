@@ -83,4 +83,27 @@ test('existing tenants are adopted with their repository; what could not be clai
   });
   expect((await drift()).filter((line) => line.includes('/ada'))).toEqual([]);
   expect((await w.tenants.mine(person('ada'))).map((r) => r.name)).toEqual(['ada']);
+  const again = await adopt(w.store, w.policy, { ada: owner('ada'), none: owner('x') }, {
+    ...options,
+    dryRun: false,
+  });
+  expect(again.slice(0, 2).map((a) => `${a.name} ${a.what}`)).toEqual([
+    'ada is a tenant already',
+    'none has no folder below tenants/',
+  ]);
+});
+
+test('nobody’s namespace is given up to Flux without having been told', async () => {
+  const space = (name: string) => `${SOURCE}---\nkind: Namespace\nmetadata: {name: ${name}}\n`;
+  await byHand({
+    'tenants/ada/all.yaml': space('ada'),
+    'tenants/bob/all.yaml': space('tenant-bob'),
+  });
+  const owners = { ada: { iss: OWNER.iss, sub: 'ada' }, bob: { iss: OWNER.iss, sub: 'bob' } };
+  const options = { committer: COMMITTER, now: w.clock.now, dryRun: false };
+  const [ada, bob] = await adopt(w.store, w.policy, owners, options);
+  expect([ada!.ok, bob!.ok]).toEqual([false, true]);
+  expect(ada!.what).toMatch(/would delete the namespace ada and all that is in it; see --move/);
+  const moved = await adopt(w.store, w.policy, owners, { ...options, move: true });
+  expect(moved.map((a) => a.what)).toEqual(['is a tenant already', 'adopted']);
 });

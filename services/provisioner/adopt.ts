@@ -3,6 +3,7 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import type { Person, Snapshot, Store } from './store/store.ts';
 import type { Policy } from './tenant/policy.ts';
+import { namespaceOf } from './tenant/names.ts';
 import { newRecord, parseSubject, recordPath, type TenantRecord } from './tenant/record.ts';
 import { parseTenant } from './tenant/tenant.ts';
 import { changeOf } from './tenants.ts';
@@ -24,25 +25,35 @@ const flux = z.object({
   }),
 });
 
+const namespace = z.object({
+  kind: z.literal('Namespace'),
+  metadata: z.object({ name: z.string() }),
+});
+
 /**
  * The record that a folder written by hand, or by another program, would have. Throws AppError
- * `invalid` when it could not have been claimed: then it has to be mended by hand first.
+ * `invalid` when it could not have been claimed, or when Flux would delete a namespace of another
+ * name (unless `move`): then it has to be mended by hand first.
  */
 export async function recordOf(
   snapshot: Snapshot,
   policy: Policy,
   name: string,
   owner: Owners[string],
-  now: number,
+  options: { now: number; move?: boolean },
 ): Promise<TenantRecord> {
   const repository: Record<string, string> = {};
   for (const path of await snapshot.list(`tenants/${name}`)) {
     if (!/\.ya?ml$/.test(path)) continue;
     const text = new TextDecoder().decode(await snapshot.read(path));
     for (const document of parseAllDocuments(text)) {
-      const found = flux.safeParse(
-        'toJS' in document ? document.toJS({ maxAliasCount: 20 }) : undefined,
-      );
+      const value = 'toJS' in document ? document.toJS({ maxAliasCount: 20 }) : undefined;
+      const space = namespace.safeParse(value).data?.metadata.name;
+      if (space !== undefined && space !== namespaceOf(name) && !options.move) {
+        const why = `with its file Flux would delete the namespace ${space} and all that is in it`;
+        throw new AppError('invalid', `Cannot adopt ${name}: ${why}; see --move`);
+      }
+      const found = flux.safeParse(value);
       if (!found.success) continue;
       const { kind, spec } = found.data;
       if (kind === 'GitRepository' && spec.url) {
@@ -60,7 +71,7 @@ export async function recordOf(
   }
   const plan = owner.plan === undefined ? {} : { plan: owner.plan };
   const input = parseTenant({ name, repository, ...plan }, policy);
-  return newRecord(input, parseSubject({ iss: owner.iss, sub: owner.sub }), now);
+  return newRecord(input, parseSubject({ iss: owner.iss, sub: owner.sub }), options.now);
 }
 
 export interface Adoption {
@@ -70,18 +81,33 @@ export interface Adoption {
   ok: boolean;
 }
 
+export interface AdoptOptions {
+  dryRun: boolean;
+  /** Whether namespaces of other names may go: what was worth keeping is kept elsewhere. */
+  move?: boolean;
+  committer: Person;
+  now: number;
+}
+
 /** Takes over every folder below `tenants/` that has no record yet: one commit each. */
 export async function adopt(
   store: Store,
   policy: Policy,
   owners: Owners,
-  options: { dryRun: boolean; committer: Person; now: number },
+  options: AdoptOptions,
 ): Promise<Adoption[]> {
   const snapshot = await store.snapshot();
   const paths = await snapshot.list('tenants');
   const names = [...new Set(paths.map((path) => path.split('/')[1]!))]
     .filter((name) => !paths.includes(recordPath(name)));
   const adoptions: Adoption[] = [];
+  for (const name of Object.keys(owners)) {
+    if (paths.includes(recordPath(name))) {
+      adoptions.push({ name, what: 'is a tenant already', ok: true });
+    } else if (!names.includes(name)) {
+      adoptions.push({ name, what: 'has no folder below tenants/', ok: false });
+    }
+  }
   for (const name of names) {
     const owner = Object.hasOwn(owners, name) ? owners[name] : undefined;
     if (!owner) {
@@ -89,7 +115,7 @@ export async function adopt(
       continue;
     }
     try {
-      if (options.dryRun) await recordOf(snapshot, policy, name, owner, options.now);
+      if (options.dryRun) await recordOf(snapshot, policy, name, owner, options);
       else await adoptOne(store, policy, name, owner, options);
       adoptions.push({ name, what: options.dryRun ? 'would be adopted' : 'adopted', ok: true });
     } catch (error) {
@@ -105,12 +131,12 @@ async function adoptOne(
   policy: Policy,
   name: string,
   owner: Owners[string],
-  options: { committer: Person; now: number },
+  options: AdoptOptions,
 ): Promise<void> {
   await store.commit({
     author: options.committer,
     edit: async (snapshot) => {
-      const record = await recordOf(snapshot, policy, name, owner, options.now);
+      const record = await recordOf(snapshot, policy, name, owner, options);
       const files = await changeOf(snapshot, policy, undefined, record);
       for (const path of await snapshot.list(`tenants/${name}`)) {
         if (!files.has(path)) files.set(path, null);

@@ -2,17 +2,26 @@ import { readFile } from 'node:fs/promises';
 import { printConfig } from '@hackspace/kit/config.ts';
 import { describe } from '@hackspace/kit/errors.ts';
 import { setupLogging } from '@hackspace/kit/log.ts';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { adopt, ownersSchema } from './adopt.ts';
 import { load, loadPolicy } from './config.ts';
 import { openService, type Service } from './service.ts';
 import { newRecord } from './tenant/record.ts';
 import { render } from './tenant/render.ts';
-import { parseTenant } from './tenant/tenant.ts';
+import { parse as parseInput, parseTenant } from './tenant/tenant.ts';
 import { rewrite, verify } from './verify.ts';
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
+// `… | head` has read enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+const count = (text: string) => {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
+  return Number(text);
+};
 const program = new Command('provisioner').description('gives members space by commits').option(
   '--config <file>',
   'the YAML config',
@@ -34,12 +43,12 @@ async function withService(
 
 program.command('check')
   .description('print the effective config; --live asks everything it names')
-  .option('--live', 'ask Keycloak, the tenants repo, the cluster, the unsealer')
+  .option('--live', 'ask Keycloak, the tenants repo, the mail server, the cluster, the unsealer')
   .action(async ({ live }: { live?: boolean }) => {
     const { config } = await load(program.opts<{ config: string }>().config);
     print(printConfig(config).trimEnd());
     if (!live) return;
-    await withService(async (service) => {
+    await withService(async (service, { config: { notify } }) => {
       const attempt = async (what: string, work: () => Promise<unknown>) => {
         try {
           print(`ok      ${what}: ${await work()}`);
@@ -57,7 +66,8 @@ program.command('check')
         () => service.membership.selfTest().then(() => 'answers rightly'),
       );
       await attempt('state', () => service.state.set('check/probe', 'x').then(() => 'writable'));
-      const { cluster, vault, wake } = service;
+      const { cluster, vault, wake, notifier } = service;
+      if (notify.smtp) await attempt('mail', async () => (await notifier.check?.(), 'lets us in'));
       if (cluster) {
         await attempt('cluster', () => cluster.drained('check-probe').then(() => 'readable'));
       }
@@ -87,7 +97,7 @@ program.command('render')
 program.command('sweep')
   .description('walk every tenant: ask who pays, take the steps that are due')
   .option('--dry-run', 'say what would happen')
-  .option('--override <n>', 'let exactly this many lapses through an open breaker', Number)
+  .option('--override <n>', 'let exactly this many lapses through an open breaker', count)
   .action((options: { dryRun?: boolean; override?: number }) =>
     withService(async (service) => {
       const report = await service.sweep.run(options);
@@ -109,11 +119,14 @@ program.command('import')
   .description('adopt the tenants of an existing repo: folders below tenants/ without a record')
   .requiredOption('--owners <file>', 'YAML: name -> {iss, sub, plan?}')
   .option('--dry-run', 'say what would happen')
-  .action((options: { owners: string; dryRun?: boolean }) =>
+  .option('--move', 'let Flux delete namespaces that have another name than ours')
+  .action((options: { owners: string; dryRun?: boolean; move?: boolean }) =>
     withService(async (service, { config, policy }) => {
-      const owners = ownersSchema.parse(parse(await readFile(options.owners, 'utf8')));
+      const file = parse(await readFile(options.owners, 'utf8'));
+      const owners = parseInput(ownersSchema, file, `Cannot read ${options.owners}`);
       const adoptions = await adopt(service.store, policy, owners, {
         dryRun: options.dryRun ?? false,
+        move: options.move ?? false,
         committer: config.committer,
         now: Date.now(),
       });

@@ -28,6 +28,7 @@ export interface Service {
   store: Store;
   state: State;
   membership: Membership;
+  notifier: Notifier;
   tenants: Tenants;
   sweep: Sweep;
   cluster: ReturnType<typeof fluxStatus> | undefined;
@@ -49,6 +50,7 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
   });
   const membership = await openMembership(config);
   const cluster = config.cluster && fluxStatus(kubeReader(config.cluster), policy);
+  const notifier = await openNotifier(config);
   const hook = config.export.hook;
   const sweep = new Sweep({
     store,
@@ -56,7 +58,7 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
     policy,
     state,
     now,
-    notifier: await openNotifier(config),
+    notifier,
     exporter: createExporter({
       dir: config.export.archiveDir,
       hook: hook && { url: hook.url, secret: await readSecret(hook.secretFile) },
@@ -70,6 +72,7 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
     store,
     state,
     membership,
+    notifier,
     sweep,
     cluster,
     tenants: new Tenants({ store, membership, policy, now }),

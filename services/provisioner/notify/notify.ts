@@ -12,6 +12,8 @@ export interface Notice {
 export interface Notifier {
   tellMember(address: string, notice: Notice): Promise<void>;
   tellAdmin(text: string): Promise<void>;
+  /** Asks the other side as far as that goes without telling anybody anything. */
+  check?(): Promise<void>;
 }
 
 /** Tells nobody, which counts as told: for spaces that write to their members by hand. */
@@ -28,6 +30,9 @@ export function everyWay(notifiers: readonly Notifier[]): Notifier {
     },
     async tellAdmin(text) {
       for (const notifier of notifiers) await notifier.tellAdmin(text);
+    },
+    async check() {
+      for (const notifier of notifiers) await notifier.check?.();
     },
   };
 }

@@ -37,23 +37,24 @@ export function smtp(options: SmtpOptions): Notifier {
     disableUrlAccess: true,
     ...auth,
   });
+  // The original error holds the address and what the server said to it.
+  function failed(error: unknown): never {
+    const { responseCode, code } = error as { responseCode?: number; code?: string };
+    throw new AppError('unavailable', `Cannot send a letter: ${responseCode ?? code ?? 'failed'}`);
+  }
   async function send(to: string, subject: string, text: string): Promise<void> {
-    try {
-      await transport.sendMail({
-        from: options.from,
-        to: { name: '', address: to },
-        subject,
-        text,
-        headers: { 'Auto-Submitted': 'auto-generated' },
-      });
-    } catch (error) {
-      // The original holds the address and what the server said to it.
-      const code = (error as { responseCode?: number; code?: string }).responseCode ??
-        (error as { code?: string }).code ?? 'failed';
-      throw new AppError('unavailable', `Cannot send a letter: ${code}`);
-    }
+    await transport.sendMail({
+      from: options.from,
+      to: { name: '', address: to },
+      subject,
+      text,
+      headers: { 'Auto-Submitted': 'auto-generated' },
+    }).catch(failed);
   }
   return {
+    async check() {
+      await transport.verify().catch(failed);
+    },
     async tellMember(address, notice) {
       const { subject, text } = letter(notice, options.wording);
       await send(address, subject, text);
