@@ -1,7 +1,7 @@
 import { factsOf } from './facts.ts';
 import type { Items } from './lots.ts';
 import type { Entry } from './merge.ts';
-import type { Level, Made, Renderer } from './render.ts';
+import type { Level, Renderer } from './render.ts';
 
 export interface Sacrifice {
   entries: Entry[];
@@ -19,30 +19,31 @@ const LEVELS: readonly { level: Level; what: string }[] = [
 ];
 
 /**
- * Makes the items fit into `budget` octets, which they do not as they were made. Taken in this order
- * until they fit: alarms; attachments, comments, attendees and X- properties; descriptions; what is
- * over, the oldest first; what is to come, the farthest first; what repeats or is on now, the largest
- * first.
+ * Makes the items, of `sizes` octets each, fit into `budget`. Taken in this order until they fit: alarms;
+ * attachments, comments, attendees and X- properties; descriptions; what is over, the oldest first; what
+ * is to come, the farthest first; what repeats or is on now, the largest first.
  */
 export function sacrifice(
   items: Items,
-  made: Made,
+  sizes: Int32Array,
   renderer: Renderer,
   budget: number,
   now: number,
 ): Sacrifice {
   const steps: Sacrifice['steps'] = [];
   const entries = items.entries();
+  let total = sum(sizes);
+  if (total <= budget) return { entries, level: 0, steps };
   const room = budget - NOTICE;
-  let { sizes, slices: { size: total } } = made;
   let level: Level = 0;
   for (const next of LEVELS) {
-    const smaller = renderer.all(items, next.level);
-    const count = smaller.sizes.filter((size, i) => size < sizes[i]!).length;
+    const smaller = renderer.sizes(items, next.level);
+    const before = sizes;
+    const count = smaller.filter((size, i) => size < before[i]!).length;
     level = next.level;
     if (count > 0) steps.push({ what: next.what, count });
-    sizes = smaller.sizes;
-    total = smaller.slices.size;
+    sizes = smaller;
+    total = sum(sizes);
     if (total <= room) return { entries, level, steps };
   }
   const gone = new Set<number>();
@@ -98,4 +99,10 @@ function orders(
       order: current.sort((a, b) => sizes[b]! - sizes[a]! || byUid(a, b)),
     },
   ];
+}
+
+function sum(sizes: Int32Array): number {
+  let total = 0;
+  for (const size of sizes) total += size;
+  return total;
 }

@@ -33,7 +33,8 @@ export class Chunks {
     const view = viewOf(bytes);
     for (const piece of this.#fresh) {
       piece.source = bytes;
-      piece.hash = hashOf(view, piece);
+      const { start, end, stampStart, stampEnd } = piece;
+      piece.hash = hashOf(view, start, end, stampStart, stampEnd);
     }
     this.#writer = undefined;
     this.#fresh = [];

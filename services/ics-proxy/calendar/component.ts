@@ -128,13 +128,13 @@ export class Table {
     const row = index * WIDTH;
     const known = rows[row + Row.HASH_LOW]!;
     if (known !== 0) return rows[row + Row.HASH_HIGH]! * 4294967296 + (known >>> 0);
-    const start = rows[row + Row.START]!;
-    const hash = hashOf(view, {
-      start,
-      end: rows[row + Row.END]!,
-      stampStart: rows[row + Row.STAMP_START]!,
-      stampEnd: rows[row + Row.STAMP_END]!,
-    });
+    const hash = hashOf(
+      view,
+      rows[row + Row.START]!,
+      rows[row + Row.END]!,
+      rows[row + Row.STAMP_START]!,
+      rows[row + Row.STAMP_END]!,
+    );
     rows[row + Row.HASH_HIGH] = Math.floor(hash / 4294967296);
     rows[row + Row.HASH_LOW] = hash | 0;
     return hash;
@@ -216,12 +216,17 @@ export class Component {
   }
 }
 
-/** 53 bits over the bytes of a component without its DTSTAMP line; the lower 32 are never 0. */
+/**
+ * 53 bits over the bytes of a component without its DTSTAMP line, whose place is relative to `start`; the
+ * lower 32 are never 0.
+ */
 export function hashOf(
   view: DataView,
-  piece: { start: number; end: number; stampStart: number; stampEnd: number },
+  start: number,
+  end: number,
+  stampStart: number,
+  stampEnd: number,
 ): number {
-  const { start, end, stampStart, stampEnd } = piece;
   mix(view, start, start + stampStart, 0x9e3779b9 | 0, 0x85ebca6b | 0);
   mix(view, start + stampEnd, end, high, low);
   return (high & 0x1fffff) * 4294967296 + (low >>> 0 || 1);

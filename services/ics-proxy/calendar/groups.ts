@@ -73,17 +73,22 @@ function group(calendar: ParsedCalendar): Grouping {
     const member = members[i]!;
     return member < 0 ? several[~member]!.components[0]!.index : member;
   };
-  const keys = Float64Array.from(members, (_, i) => table.keyOf(first(i)));
+  const keys = new Float64Array(members.length);
+  for (let i = 0; i < keys.length; i++) keys[i] = table.keyOf(first(i));
   const order = inOrder(keys, (a, b) => compare(table.uidOf(first(a)), table.uidOf(first(b))));
-  return {
-    keys: Float64Array.from(order, (i) => keys[i]!),
-    hashes: Int32Array.from(order, (i) => hashes[first(i)]!),
-    members: Int32Array.from(order, (i) => members[i]!),
-    several,
-    collides: several.some((g) => g.collides !== undefined),
-    doubles,
-    superseded,
+  const sorted = {
+    keys: new Float64Array(order.length),
+    hashes: new Int32Array(order.length),
+    members: new Int32Array(order.length),
   };
+  for (let i = 0; i < order.length; i++) {
+    const from = order[i]!;
+    sorted.keys[i] = keys[from]!;
+    sorted.hashes[i] = hashes[first(from)]!;
+    sorted.members[i] = members[from]!;
+  }
+  const collides = several.some((g) => g.collides !== undefined);
+  return { ...sorted, several, collides, doubles, superseded };
 }
 
 export function groupOf(components: readonly Component[], collides?: string): Group {

@@ -69,6 +69,19 @@ export class Lot {
     return { key, uid, origin, group, components, excluded: NONE, busy: this.busy };
   }
 
+  /** Octets of it all, as it came. */
+  octets(): number {
+    const { rows } = this.origin.source.calendar.table;
+    let octets = 0;
+    for (let i = 0; i < this.length; i++) {
+      const single = this.single(i);
+      if (single >= 0) {
+        octets += rows[single * WIDTH + Row.END]! - rows[single * WIDTH + Row.START]!;
+      } else for (const { start, end } of this.entry(i).components) octets += end - start;
+    }
+    return octets;
+  }
+
   /** The earliest start of what uses each TZID, and of what floats; 0 is no start. */
   starts(): { earliest: number[]; floats: number } {
     const { table } = this.origin.source.calendar;
@@ -113,12 +126,20 @@ export class Items {
       keys,
       (a, b) => compare(lots[lot[a]!]!.uid(place[a]!), lots[lot[b]!]!.uid(place[b]!)),
     );
-    this.lot = order.map((i) => lot[i]!);
-    this.place = order.map((i) => place[i]!);
+    this.lot = new Int32Array(order.length);
+    this.place = new Int32Array(order.length);
+    for (let i = 0; i < order.length; i++) {
+      this.lot[i] = lot[order[i]!]!;
+      this.place[i] = place[order[i]!]!;
+    }
   }
 
   get length(): number {
     return this.lot.length;
+  }
+
+  octets(): number {
+    return this.lots.reduce((sum, lot) => sum + lot.octets(), 0);
   }
 
   entries(): Entry[] {

@@ -108,13 +108,16 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
   if (stale) lots.push(collectNotice(stale));
   let items = new Items(resolveUids(lots, reporter));
   const render = new Renderer(options);
-  let made = render.all(items, 0);
   const room = (options.budgetBytes ?? DEFAULT_BUDGET) - frameSize(zones, options);
-  if (made.slices.size > room) {
-    const cut = sacrifice(items, made, render, room, options.now);
-    for (const { what, count } of cut.steps) reporter.sacrificed(what, count);
-    const notice = collectNotice(budgetNotice(cut.steps, options));
-    items = new Items(resolveUids([...lotsOf(cut.entries), notice], reporter));
+  // What is small as it came is made at once: most of the time it fits.
+  let made = items.octets() <= room ? render.all(items, 0) : undefined;
+  if (!made || made.slices.size > room) {
+    const cut = sacrifice(items, render.sizes(items, 0), render, room, options.now);
+    if (cut.steps.length > 0) {
+      for (const { what, count } of cut.steps) reporter.sacrificed(what, count);
+      const notice = collectNotice(budgetNotice(cut.steps, options));
+      items = new Items(resolveUids([...lotsOf(cut.entries), notice], reporter));
+    }
     made = render.all(items, cut.level);
   }
   const frame = writeFrame(made, zones, options);

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
+import { Writer } from './bytes.ts';
 import { Chunks } from './chunks.ts';
 import { type Component, Has, Row, type Table, WIDTH } from './component.ts';
 import { type Edit, edit, type Piece } from './edit.ts';
@@ -16,8 +17,6 @@ export type Level = 0 | 1 | 2 | 3;
 /** A feed's components as they go out. */
 export interface Made {
   slices: Slices;
-  /** Octets of each item. */
-  sizes: Int32Array;
   /** Names of the VTIMEZONEs that they use. */
   zones: Set<string>;
 }
@@ -27,15 +26,17 @@ type Pieces = (Piece | null | undefined)[];
 /** Sets of changes remembered for each source: feeds times views, if they differ at all. */
 const MAX_SETS = 8;
 
-const PIECES = 'pieces ';
-
-function recall(table: Table, key: string): Pieces {
-  if (!table.memories.has(key)) {
-    const sets = [...table.memories.keys()].filter((name) => name.startsWith(PIECES));
+/** Forgets what is remembered under other sets of changes once there are too many. */
+function recall<T>(table: Table, kind: string, key: string): (T | undefined)[] {
+  if (!table.memories.has(kind + key)) {
+    const sets = [...table.memories.keys()].filter((name) => name.startsWith(kind));
     if (sets.length >= MAX_SETS) { for (const set of sets) table.memories.delete(set); }
   }
-  return table.memory<Piece | null>(key);
+  return table.memory<T>(kind + key);
 }
+
+/** Where pieces are written of which only the size is wanted. */
+const scratch = new Writer();
 
 const TITLED = new Set(['VEVENT', 'VTODO', 'VJOURNAL']);
 const REPAIRS = Has.NO_UID | Has.NO_STAMP | Has.NO_END;
@@ -50,16 +51,20 @@ export class Renderer {
 
   all(items: Items, level: Level): Made {
     const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
+    for (const lot of lots) lot.prepare();
     const slices = new Slices();
-    const sizes = new Int32Array(items.length);
     for (let i = 0; i < items.length; i++) {
-      const before = slices.size;
       lots[items.lot[i]!]!.write(items.place[i]!, slices);
-      sizes[i] = slices.size - before;
     }
     const zones = new Set<string>();
     for (const lot of lots) lot.addZones(zones);
-    return { slices, sizes, zones };
+    return { slices, zones };
+  }
+
+  /** How many octets each item would have. Nothing is kept but that: it may be far too much. */
+  sizes(items: Items, level: Level): Int32Array {
+    const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
+    return items.lot.map((lot, i) => lots[lot]!.size(items.place[i]!));
   }
 }
 
@@ -69,8 +74,9 @@ class LotRenderer {
   readonly #options: MergeOptions;
   readonly #change: Edit;
   readonly #level: Level;
-  /** Pieces that other merges may use too, and those of this one alone; by component. */
+  /** Pieces that other merges may use too, their sizes, and pieces of this one alone; by component. */
   readonly #shared: Pieces;
+  readonly #sizes: (number | undefined)[];
   readonly #own = new Map<number, Piece>();
   readonly #out: Chunks = new Chunks();
   /** Do the source's policies touch every titled component? */
@@ -104,7 +110,7 @@ class LotRenderer {
     };
     this.#touches = prefix !== '' || color !== undefined || policy.category !== undefined ||
       (level > 1 && !origin.notice);
-    const key = PIECES + JSON.stringify([
+    const key = JSON.stringify([
       view,
       options.feed.id,
       prefix,
@@ -115,8 +121,8 @@ class LotRenderer {
       origin.floating,
       origin.names.signature(),
     ]);
-    this.#shared = recall(this.#table, key);
-    if (!this.#isPlain()) this.#prepare();
+    this.#shared = recall(this.#table, 'pieces ', key);
+    this.#sizes = recall(this.#table, 'sizes ', key);
   }
 
   /** Do all components leave as they came? */
@@ -129,7 +135,8 @@ class LotRenderer {
   }
 
   /** Makes what has to be made, one component after the other. */
-  #prepare(): void {
+  prepare(): void {
+    if (this.#isPlain()) return;
     const lot = this.#lot;
     for (let place = 0; place < lot.length; place++) {
       const single = lot.single(place);
@@ -138,6 +145,35 @@ class LotRenderer {
       for (const component of entry.components) this.#make(entry, component);
     }
     this.#out.seal();
+  }
+
+  #make(entry: Entry, component: Component): void {
+    const { index } = component;
+    const own = this.#isOwn(entry, component);
+    if (!own && this.#shared[index] !== undefined) return;
+    const piece = this.#changed(entry, component, this.#out.writer());
+    if (piece) this.#out.add(piece);
+    if (!own) this.#shared[index] = piece;
+    else if (piece) this.#own.set(index, piece);
+  }
+
+  /** Octets of the group at `place`. */
+  size(place: number): number {
+    const entry = this.#lot.entry(place);
+    let size = 0;
+    for (const component of entry.components) {
+      const { index, start, end } = component;
+      const own = this.#isOwn(entry, component);
+      let known = own ? undefined : this.#sizes[index];
+      if (known === undefined) {
+        scratch.length = 0;
+        const piece = this.#changed(entry, component, scratch);
+        known = piece ? piece.end - piece.start : end - start;
+        if (!own) this.#sizes[index] = known;
+      }
+      size += known;
+    }
+    return size;
   }
 
   /** Adds the components of the group at `place` to the feed. */
@@ -187,26 +223,28 @@ class LotRenderer {
     for (const zone of this.#zones) into.add(zone);
   }
 
-  #make(entry: Entry, component: Component): void {
+  /** Is it changed in a way that other merges need not share? */
+  #isOwn(entry: Entry, component: Component): boolean {
+    return entry.uid !== entry.group.uid || typeof entry.busy === 'object' ||
+      (entry.excluded.length > 0 && component.recurrenceId === '') ||
+      (entry.origin.related.size > 0 && (component.has & Has.RELATED) !== 0);
+  }
+
+  /** The component as it goes out, written to `out`; null when it leaves as it came. */
+  #changed(entry: Entry, component: Component, out: Writer): Piece | null {
     const { origin } = entry;
     const busy = entry.busy === true || (entry.busy !== false && entry.busy.has(component));
     const renamed = entry.uid !== entry.group.uid;
     const excluded = entry.excluded.length > 0 && component.recurrenceId === '';
     const related = origin.related.size > 0 && (component.has & Has.RELATED) !== 0;
     const tzids = origin.names.changes(component);
-    const own = renamed || excluded || related || typeof entry.busy === 'object';
-    if (!own) {
-      if (this.#shared[component.index] !== undefined) return;
-      if (!busy && !tzids && !this.#concerns(component)) {
-        this.#shared[component.index] = null;
-        return;
-      }
+    if (!busy && !renamed && !excluded && !related && !tzids && !this.#concerns(component)) {
+      return null;
     }
-    const out = this.#out.writer();
     const add = excluded ? entry.excluded.map((gone) => exdate(gone, origin)) : undefined;
     const change = this.#change;
     const floating = (component.has & Has.FLOATING) !== 0 ? change.floating : undefined;
-    const piece = busy
+    return busy
       ? redact(out, component.source, component, outgoingUid(entry, this.#options), {
         tzids,
         floating,
@@ -228,9 +266,6 @@ class LotRenderer {
         related: related ? origin.related : undefined,
         sacrifice: change.sacrifice,
       });
-    this.#out.add(piece);
-    if (own) this.#own.set(component.index, piece);
-    else this.#shared[component.index] = piece;
   }
 
   #concerns(component: Component): boolean {

@@ -8,7 +8,7 @@ import { isMark, unfold } from './lines.ts';
 import { isTimeName, Params, readParams } from './params.ts';
 import { Reuse } from './reuse.ts';
 import { walk } from './walk.ts';
-import { hasLower, word } from './words.ts';
+import { beginsEvent, endsEvent, hasLower, word } from './words.ts';
 import { readZone } from './zone-rules.ts';
 
 /** A stretch of the source that is kept out of the feed. */
@@ -113,6 +113,9 @@ class Scanner {
     if (source[nameEnd] !== COLON || nameEnd === start) {
       return this.#complexLine(start, nameEnd, end, folded) ? end + 2 : -1;
     }
+    const { view } = this;
+    if (beginsEvent(view, start, end)) return this.#begin(start, 'VEVENT', end + 2);
+    if (endsEvent(view, start, end)) return this.#end(start, end + 2, 'VEVENT');
     const first = source[start]! | 32;
     const length = nameEnd - start;
     const delimits = (length === 5 && first === 98 && word(source, start, 5) === 'BEGIN') ||
@@ -120,12 +123,7 @@ class Scanner {
     if (delimits) {
       const type = this.#word(nameEnd + 1, end, folded);
       if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) return -1;
-      if (length === 5) {
-        const taken = this.#begin(start, type);
-        return taken > start ? taken : end + 2;
-      }
-      this.#end(start, end + 2, type);
-      return end + 2;
+      return length === 5 ? this.#begin(start, type, end + 2) : this.#end(start, end + 2, type);
     }
     const line = this.#set(start, nameEnd, nameEnd + 1, end, folded);
     if (this.#start < 0) this.#outside(line);
@@ -197,28 +195,28 @@ class Scanner {
     return end === start ? '' : word(this.#source, start, end - start);
   }
 
-  /** Returns where components end that were taken over from here on; else `start`. */
-  #begin(start: number, type: string): number {
+  /** Returns where to go on: at `end`, or behind components that were taken over. */
+  #begin(start: number, type: string, end: number): number {
     if (type === 'VCALENDAR') {
       this.#lose(start, 'BEGIN', type);
       this.#endStray(start);
       this.#calendars++;
       this.#inCalendar = true;
-      return start;
+      return end;
     }
     if (this.#start >= 0 && !TOP.has(type)) {
-      if (this.#bad !== '') return start;
+      if (this.#bad !== '') return end;
       if (type === '') this.#condemn('A BEGIN names no component', start);
       else if (this.#nested.push(type) > MAX_DEPTH) {
         this.#condemn(`Components are nested deeper than ${MAX_DEPTH}`, start);
       } else this.#draft.nest(type);
-      return start;
+      return end;
     }
     this.#lose(start, 'BEGIN', type);
     this.#endStray(start);
     if (this.#reuse && this.#inCalendar) {
-      const end = this.#reuse.take(start, this.#calendars - 1);
-      if (end > start) return end;
+      const taken = this.#reuse.take(start, this.#calendars - 1);
+      if (taken > start) return taken;
     }
     this.#start = start;
     this.inside = true;
@@ -233,17 +231,18 @@ class Scanner {
       ? `${type} stands outside a VCALENDAR`
       : '';
     this.#draft.begin(type, start);
-    return start;
+    return end;
   }
 
-  #end(start: number, end: number, type: string): void {
+  /** Returns where to go on. */
+  #end(start: number, end: number, type: string): number {
     if (this.#start < 0) {
       if (type !== 'VCALENDAR') this.#fault(start, `END:${type} without its BEGIN`);
       else {
         this.#endStray(start);
         this.#inCalendar = false;
       }
-      return;
+      return end;
     }
     const nested = this.#nested;
     if (this.#bad === '' && nested.length > 0 && nested[nested.length - 1] === type) {
@@ -257,6 +256,7 @@ class Scanner {
       this.#lose(start, 'END', type);
       this.#inCalendar = false;
     } else this.#condemn(`END:${type} without its BEGIN`, start);
+    return end;
   }
 
   #condemn(reason: string, at: number): void {

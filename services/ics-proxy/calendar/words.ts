@@ -28,3 +28,21 @@ export function hasLower(source: Buffer, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (source[i]! >= 97 && source[i]! <= 122) return true;
   return false;
 }
+
+const BEGI = four('BEGI'), N_VE = four('N:VE'), VENT = four('VENT'), END_ = four('END:');
+const VEVE = four('VEVE');
+
+function four(text: string): number {
+  return new DataView(new TextEncoder().encode(text).buffer).getInt32(0, true);
+}
+
+/** Is the line `BEGIN:VEVENT`, as nearly all that begin something are? */
+export function beginsEvent(view: DataView, start: number, end: number): boolean {
+  return end - start === 12 && view.getInt32(start, true) === BEGI &&
+    view.getInt32(start + 4, true) === N_VE && view.getInt32(start + 8, true) === VENT;
+}
+
+export function endsEvent(view: DataView, start: number, end: number): boolean {
+  return end - start === 10 && view.getInt32(start, true) === END_ &&
+    view.getInt32(start + 4, true) === VEVE && view.getInt32(start + 6, true) === VENT;
+}
