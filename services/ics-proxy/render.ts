@@ -47,9 +47,11 @@ export function createInlineRenderer(): Renderer {
         })),
         options,
       );
-      const { bytes, etagBasis, components } = result;
+      const { etagBasis, components } = result;
       const report = summary(result.report);
       if (etagBasis === previousBasis) return { etagBasis, components, report };
+      // Asked for only now: this is what copies the feed together.
+      const { bytes } = result;
       const encoded: Partial<Record<Encoding, Uint8Array>> = {};
       await Promise.all(encodings.map(async (name) => {
         const made = await ENCODERS[name]?.(bytes);
