@@ -55,7 +55,7 @@ export async function spaceStatus(
     text: ports.cluster ? 'The cluster does not tell now' : 'Nobody asks the cluster here',
   });
   const steps: StatusStep[] = [
-    { key: 'membership', ...MEMBERSHIP[answer] },
+    { key: 'membership', at: thisMinute(), ...MEMBERSHIP[answer] },
     {
       key: 'committed',
       state: 'done',
@@ -75,4 +75,9 @@ export async function spaceStatus(
     ...(cluster ? { drift: cluster.drift } : {}),
     ...(due === undefined ? {} : { due: new Date(due).toISOString() }),
   };
+}
+
+/** When the membership was asked: now, but no page changes more than once a minute for it. */
+function thisMinute(): string {
+  return new Date(Math.floor(Date.now() / 60_000) * 60_000).toISOString();
 }

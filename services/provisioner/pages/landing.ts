@@ -58,7 +58,7 @@ export function homePage(shell: Shell, model: HomeModel): Html {
     }${ask('second')}`
     : html`
       <div class="card empty">
-        <p>${t('home.none')}</p>
+        <p>${t('home.none')} ${model.mayAsk ? t('home.none.ask') : ''}</p>
         ${ask('')}
       </div>
     `;

@@ -29,7 +29,8 @@ export const ENGLISH = {
     'If your membership ends, nothing is deleted at once: you are told, with dates, and everything comes back if you return in time.',
 
   'home.title': 'My spaces',
-  'home.none': 'You have no space yet. Asking for one takes a minute.',
+  'home.none': 'You have no space yet.',
+  'home.none.ask': 'Asking for one takes a minute.',
   'home.new': 'Ask for a space',
 
   'member.yes': 'Your membership is paid.',
