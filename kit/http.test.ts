@@ -186,6 +186,7 @@ test('a request without a declared length is served, and a chunked one is still 
 test('a method that is not routed is told which are; a path that is not there stays a 404', async () => {
   const http = app();
   http.use('/things/*', async (_, next) => await next());
+  http.get('/declined', async (_, next) => await next());
   for (const method of ['GET', 'DELETE', 'PUT', 'MADE-UP']) {
     const response = await http.request('/things/1', { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
@@ -194,6 +195,7 @@ test('a method that is not routed is told which are; a path that is not there st
   expect((await http.request('/healthz', { method: 'POST' })).headers.get('allow')).toBe(
     'HEAD, GET',
   );
+  expect((await http.request('/declined')).status).toBe(404);
   expect((await http.request('/things', { method: 'POST' })).status).toBe(404);
   expect((await http.request('/thing/1', { method: 'PATCH' })).status).toBe(404);
 });

@@ -116,7 +116,8 @@ export function createHttp(options: HttpOptions): OpenAPIHono<HttpEnv> {
   app.onError((error, c) => respondError(error, c, options, log));
   app.notFound(async (c) => {
     const allowed = methodsOf(app, c.req.path);
-    if (allowed.length === 0) {
+    // A route that was found and declined is a 404 like none.
+    if (allowed.length === 0 || allowed.includes(c.req.method)) {
       return await respondError(new AppError('not_found', 'Nothing is here'), c, options, log);
     }
     const error = new AppError('method_not_allowed', 'Cannot do that here: see Allow');

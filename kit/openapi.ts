@@ -27,7 +27,6 @@ const PROBLEMS = {
   404: 'Not there, or not for this caller to see',
   409: 'Taken, or changed meanwhile',
   429: 'Too many; see Retry-After',
-  500: 'A fault of the service: `requestId` leads to the log',
   503: 'Cannot be told or done now; see Retry-After',
 };
 type ProblemStatus = keyof typeof PROBLEMS;

@@ -70,5 +70,5 @@ export function schemathesis(options: SchemathesisOptions): Promise<Ran> {
     ...['--suppress-health-check', 'all', '--warnings', 'off', '--no-color'],
     ...Object.entries(options.headers ?? {}).flatMap(([k, v]) => ['--header', `${k}: ${v}`]),
     ...(options.args ?? []),
-  ], { cwd: options.folder, timeoutMs: 240_000, env: { HYPOTHESIS_STORAGE_DIRECTORY: undefined } });
+  ], { cwd: options.folder, timeoutMs: 240_000 });
 }
