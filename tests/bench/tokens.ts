@@ -47,7 +47,7 @@ export const bench: Bench = async (report, note, quick) => {
       const there = await openTokens(other, { pollMs: 50 });
       const made: number[] = [];
       const seen: number[] = [];
-      for (let i = 0; i < (quick ? 3 : 10); i++) {
+      for (let i = 0; i < (quick ? 3 : 5); i++) {
         const { ms, value } = await timed(() =>
           here.value.create({ feed: 'space', label: `new ${i}`, view: 'full' })
         );
