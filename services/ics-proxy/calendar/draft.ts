@@ -207,7 +207,7 @@ export class Draft {
     let has = ended ? this.#has : this.#has | Has.NO_END;
     let uid = this.#uidText;
     const own = this.#uidEnd > 0;
-    if (IDENTIFIED.has(this.#type)) {
+    if (this.#type === 'VEVENT' || IDENTIFIED.has(this.#type)) {
       if (!this.#stampGood) has |= Has.NO_STAMP;
       if (!own && uid === '') has |= Has.NO_UID;
     }
@@ -221,7 +221,7 @@ export class Draft {
     }
     if ((has & Has.RECURRENCE) !== 0) table.recurrences.set(table.length, this.#recurrenceId);
     const key = this.#startKey || this.#dueKey;
-    const date = Math.floor(key / 1e6);
+    const date = key / 1e6 | 0;
     const row = table.reserve(1);
     const { rows } = table;
     rows[row + Row.START] = start;

@@ -221,9 +221,11 @@ class Scanner {
     this.#start = start;
     this.inside = true;
     this.#type = type;
-    this.#nested.length = 0;
+    if (this.#nested.length > 0) this.#nested.length = 0;
     this.#badAt = start;
-    this.#bad = type === ''
+    this.#bad = type === 'VEVENT'
+      ? ''
+      : type === ''
       ? 'A BEGIN names no component'
       : INNER.has(type)
       ? `${type} stands outside a component`

@@ -20,15 +20,29 @@ export function walk(source: Buffer, view: DataView, reader: Reader): boolean {
   if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return false;
   if (source[0] === SPACE || source[0] === TAB) return false;
   let at = 0;
-  while (at >= 0 && at < length) at = readLine(source, view, at, length, reader);
+  while (at >= 0 && at < length) at = readSome(source, view, at, length, reader);
   return at >= 0;
 }
 
 /**
- * Reads the logical line at `start`; returns where the next begins, -1 when the lines are not in order.
- * Its loops see every byte. It is a function of its own so that it is compiled as a whole: loops that
- * are compiled while they run are left, and entered again, at a high price.
+ * Reads some lines from `at`; returns where the next begins, -1 when the lines are not in order. A loop
+ * that is compiled while it runs is left, and entered again, at a high price: this one is short and is
+ * called often, so that it is compiled as a whole, with what it calls.
  */
+function readSome(
+  source: Buffer,
+  view: DataView,
+  at: number,
+  length: number,
+  reader: Reader,
+): number {
+  for (let i = 0; i < 100 && at >= 0 && at < length; i++) {
+    at = readLine(source, view, at, length, reader);
+  }
+  return at;
+}
+
+/** Reads the logical line at `start`. Its loops see every byte. */
 function readLine(
   source: Buffer,
   view: DataView,
