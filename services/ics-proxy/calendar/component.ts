@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { high, low, mix, viewOf } from './digest.ts';
+import { compare } from './order.ts';
 import { Tzids } from './tzids.ts';
 
 /** What a component holds, as bits: what a later step may skip when the bit is not set. */
@@ -139,6 +140,29 @@ export class Table {
     rows[row + Row.HASH_LOW] = hash | 0;
     return hash;
   }
+}
+
+/** Orders UIDs by their code units, most of the time without making texts of them. */
+export function compareUids(one: Table, i: number, two: Table, j: number): number {
+  const text = (one.rows[i * WIDTH + Row.HAS]! | two.rows[j * WIDTH + Row.HAS]!) & Has.UID_TEXT;
+  if (text === 0) {
+    const startOne = one.rows[i * WIDTH + Row.START]!;
+    const startTwo = two.rows[j * WIDTH + Row.START]!;
+    const endOne = startOne + one.rows[i * WIDTH + Row.UID_END]!;
+    const endTwo = startTwo + two.rows[j * WIDTH + Row.UID_END]!;
+    let a = startOne + one.rows[i * WIDTH + Row.UID_START]!;
+    let b = startTwo + two.rows[j * WIDTH + Row.UID_START]!;
+    while (a < endOne && b < endTwo && one.source[a] === two.source[b]) {
+      a++;
+      b++;
+    }
+    if (a === endOne || b === endTwo) return endOne - a - (endTwo - b);
+    // Up to here they are the same; in ASCII the next bytes are the next code units.
+    const byteOne = one.source[a]!;
+    const byteTwo = two.source[b]!;
+    if (byteOne < 128 && byteTwo < 128) return byteOne - byteTwo;
+  }
+  return compare(one.uidOf(i), two.uidOf(j));
 }
 
 /** One component at the level of VCALENDAR: a row of a table, read by name. */

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Component, ParsedCalendar } from './components.ts';
 import { contentOf, sameContent } from './content.ts';
-import { Row, WIDTH } from './component.ts';
-import { compare, inOrder } from './order.ts';
+import { compareUids, Row, WIDTH } from './component.ts';
+import { inOrder } from './order.ts';
 import { firstsOf } from './uids.ts';
 
 /** A master and its overrides, or orphaned overrides: what shares a UID in one source. */
@@ -75,7 +75,7 @@ function group(calendar: ParsedCalendar): Grouping {
   };
   const keys = new Float64Array(members.length);
   for (let i = 0; i < keys.length; i++) keys[i] = table.keyOf(first(i));
-  const order = inOrder(keys, (a, b) => compare(table.uidOf(first(a)), table.uidOf(first(b))));
+  const order = inOrder(keys, (a, b) => compareUids(table, first(a), table, first(b)));
   const sorted = {
     keys: new Float64Array(order.length),
     hashes: new Int32Array(order.length),

@@ -1,4 +1,4 @@
-import { Has, Row, WIDTH } from './component.ts';
+import { compareUids, Has, Row, WIDTH } from './component.ts';
 import { type Group, type Grouping, groupOf } from './groups.ts';
 import type { Entry, Origin } from './merge.ts';
 import { compare, inOrder } from './order.ts';
@@ -113,6 +113,14 @@ export class Lot {
 /** Stands for the start of what has none. */
 const UNDATED = 20000101000000;
 
+function compareAt(one: Lot, i: number, two: Lot, j: number): number {
+  const a = one.single(i);
+  const b = two.single(j);
+  return a >= 0 && b >= 0
+    ? compareUids(one.origin.source.calendar.table, a, two.origin.source.calendar.table, b)
+    : compare(one.uid(i), two.uid(j));
+}
+
 /** All lots of a feed in one order: what is at each place of it, by two columns. */
 export class Items {
   readonly lots: readonly Lot[];
@@ -124,7 +132,7 @@ export class Items {
     const { keys, lot, place } = joined(lots);
     const order = inOrder(
       keys,
-      (a, b) => compare(lots[lot[a]!]!.uid(place[a]!), lots[lot[b]!]!.uid(place[b]!)),
+      (a, b) => compareAt(lots[lot[a]!]!, place[a]!, lots[lot[b]!]!, place[b]!),
     );
     this.lot = new Int32Array(order.length);
     this.place = new Int32Array(order.length);

@@ -110,7 +110,8 @@ export function merge(sources: readonly MergeSource[], options: MergeOptions): M
   const render = new Renderer(options);
   const room = (options.budgetBytes ?? DEFAULT_BUDGET) - frameSize(zones, options);
   // What is small as it came is made at once: most of the time it fits.
-  let made = items.octets() <= room ? render.all(items, 0) : undefined;
+  const small = room === Infinity || items.octets() <= room;
+  let made = small ? render.all(items, 0) : undefined;
   if (!made || made.slices.size > room) {
     const cut = sacrifice(items, render.sizes(items, 0), render, room, options.now);
     if (cut.steps.length > 0) {
