@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { parseDocument, stringify } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, stringify, visit } from 'yaml';
 import { z } from 'zod';
 import { AppError, type Fault } from './errors.ts';
 
@@ -69,11 +69,13 @@ export function parseConfig<S extends z.ZodType>(
   text: string,
   options: LoadOptions & { base: string },
 ): z.output<S> {
-  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: true, lineCounter });
   const faults: Fault[] = document.errors.map((e) => ({
     path: e.linePos ? `line ${e.linePos[0].line}` : '',
     message: e.message.split('\n')[0]!,
   }));
+  faults.push(...repeatedKeys(document, lineCounter));
   let raw: unknown;
   if (faults.length === 0) {
     try {
@@ -90,6 +92,25 @@ export function parseConfig<S extends z.ZodType>(
   }
   const list = faults.map((f) => `  ${f.path || '(root)'}: ${f.message}`).join('\n');
   throw new AppError('invalid', `Cannot use config ${options.file}:\n${list}`, { faults });
+}
+
+/** The parser's own check compares each key with all others of its map: slow with 2,000 feeds. */
+function repeatedKeys(document: Document.Parsed, lines: LineCounter): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) {
+          const at = lines.linePos(key.range?.[0] ?? 0);
+          faults.push({ path: `line ${at.line}`, message: 'Map keys must be unique' });
+        }
+        seen.add(key.value);
+      }
+    },
+  });
+  return faults;
 }
 
 function flatten(issue: z.core.$ZodIssue): Fault[] {
