@@ -11,5 +11,8 @@ export function useCompileCache(): void {
   const { enableCompileCache } = module as Partial<typeof module>;
   if (process.env.NODE_COMPILE_CACHE || !enableCompileCache) return;
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  enableCompileCache(join(cache, 'hackspace', 'node-compile-cache'));
+  const folder = join(cache, 'hackspace', 'node-compile-cache');
+  enableCompileCache(folder);
+  // Threads look for it here.
+  process.env.NODE_COMPILE_CACHE = folder;
 }

@@ -200,6 +200,21 @@ describe('the feed', () => {
     expect(await encoding('on')).toBe('gzip');
     expect(await encoding('off')).toBeNull();
   });
+
+  test('a coding is made once somebody asks, and from then on with every change', async () => {
+    const body = (n: number) => calendar(event('one@a', [`SUMMARY:${`long ${n} `.repeat(500)}`]));
+    const w = await world({ upstreams: { 'other/a': body(1) } });
+    const path = `/proxy/other.ics?token=${await w.token('other')}`;
+    const ask = async () => {
+      const response = await w.request(path, { headers: { 'accept-encoding': 'gzip, br' } });
+      return response.headers.get('content-encoding');
+    };
+    expect(await ask()).toBe('gzip');
+    await expect.poll(ask).toBe('br');
+    w.upstreams['other/a'] = body(2);
+    await w.refresh('other');
+    expect(await ask()).toBe('br');
+  });
 });
 
 describe('outages', () => {

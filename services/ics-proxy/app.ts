@@ -56,9 +56,7 @@ export function createApp(config: Config, ports: AppPorts): App {
       ok: feeds.restored(),
       reasons: [
         ...(feeds.restored() ? [] : ['last good copies are being read']),
-        ...feeds.health().flatMap((feed) =>
-          feed.state === 'waiting' ? [`feed ${feed.id} has never been fetched`] : []
-        ),
+        ...feeds.waiting().map((id) => `feed ${id} has never been fetched`),
       ],
     }),
     errorPage: (problem) => messagePage(base, problem.title, problem.detail),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { negotiate, prepareDocument, select } from './document.ts';
+import { addCoding, ENCODINGS, preferences, prepareDocument, select } from './document.ts';
 
 const bytes = new TextEncoder().encode('BEGIN:VCALENDAR\r\n'.repeat(20));
 const modified = Date.UTC(2026, 10, 23, 12, 0, 0) + 321;
@@ -10,6 +10,7 @@ const document = prepareDocument({
   etagBasis: 'abc',
   modified,
   components: 1,
+  possible: ENCODINGS,
   encoded: { gzip: bytes.slice(0, 9), br: bytes.slice(0, 8), zstd: bytes },
 });
 const header = (list: string[], name: string) => list[list.indexOf(name) + 1];
@@ -49,7 +50,7 @@ test.each([
   ['gzip;q=nonsense', 'identity'],
   ['', 'identity'],
 ])('Accept-Encoding %j is answered with %s', (accept, wanted) => {
-  expect(negotiate(accept, document.representations)).toBe(wanted);
+  expect(preferences(accept).find((name) => document.representations.has(name))).toBe(wanted);
 });
 
 test.each([
@@ -75,4 +76,28 @@ test.each([
     expect(selected.headers).toContain('ETag');
     expect(selected.headers).not.toContain('Content-Length');
   }
+});
+
+test('a coding is made when somebody asks; until then the next best goes out', () => {
+  const young = prepareDocument({
+    ...document,
+    possible: ENCODINGS,
+    encoded: { gzip: bytes.slice(0, 9) },
+  });
+  const asked: string[] = [];
+  const get = (conditions: Parameters<typeof select>[1]) => {
+    const { status, headers } = select(young, conditions, (_, name) => asked.push(name));
+    return `${status} ${header(headers, 'ETag')}`;
+  };
+  expect(get({ acceptEncoding: 'gzip' })).toBe('200 "abc-gzip"');
+  expect(asked).toEqual([]);
+  expect(get({ acceptEncoding: 'gzip, br, zstd' })).toBe('200 "abc-gzip"');
+  expect(get({ acceptEncoding: 'br' })).toBe('200 "abc"');
+  expect(asked).toEqual(['br', 'br']);
+  // Whoever has it from an earlier life keeps it.
+  expect(get({ acceptEncoding: 'gzip, br', ifNoneMatch: '"abc-br"' })).toBe('304 "abc-br"');
+  addCoding(young, 'br', bytes.slice(0, 8));
+  expect(get({ acceptEncoding: 'gzip, br' })).toBe('200 "abc-br"');
+  addCoding(young, 'zstd', bytes);
+  expect(get({ acceptEncoding: 'zstd' })).toBe('200 "abc"');
 });

@@ -14,13 +14,15 @@ export interface FeedDocument {
   /** Epoch milliseconds: when `etagBasis` last moved. */
   readonly modified: number;
   readonly components: number;
-  readonly representations: ReadonlyMap<Encoding, Representation>;
+  /** What can be served, made or not. */
+  readonly representations: Map<Encoding, Representation>;
 }
 
 /** Everything about an answer that can be known before the request: nothing is built while serving. */
 export interface Representation {
   readonly etag: string;
-  readonly body: Uint8Array;
+  /** Absent until somebody asks for this coding; others are served meanwhile. */
+  readonly body?: Uint8Array | undefined;
   /** Header names and values in turn, as `writeHead` takes them. */
   readonly ok: string[];
   readonly notModified: string[];
@@ -33,7 +35,9 @@ export interface DocumentInput {
   etagBasis: string;
   modified: number;
   components: number;
-  /** Compressed forms of `bytes`, as many as the runtime and the config allow. */
+  /** Codings that may be asked for. */
+  possible: readonly Encoding[];
+  /** Those that are made. */
   encoded: Partial<Record<Encoding, Uint8Array>>;
 }
 
@@ -55,36 +59,49 @@ export const PRIVATE_HEADERS: readonly string[] = [
 
 /** Builds every representation with its headers. */
 export function prepareDocument(input: DocumentInput): FeedDocument {
-  const representations = new Map<Encoding, Representation>();
-  const forms: [Encoding, Uint8Array][] = [['identity', input.bytes]];
+  const { encoded, possible, ...rest } = input;
+  const document: FeedDocument = { ...rest, representations: new Map() };
+  addCoding(document, 'identity', input.bytes);
   for (const name of ENCODINGS) {
-    const body = input.encoded[name];
-    // A coding that does not make it smaller is not worth its header.
-    if (body && body.length < input.bytes.length) forms.push([name, body]);
+    if (possible.includes(name)) addCoding(document, name, encoded[name]);
   }
-  const lastModified = new Date(input.modified).toUTCString();
-  for (const [name, body] of forms) {
-    const etag = name === 'identity' ? `"${input.etagBasis}"` : `"${input.etagBasis}-${name}"`;
-    const validators = ['ETag', etag, 'Last-Modified', lastModified];
-    representations.set(name, {
-      etag,
-      body,
-      notModified: [...validators, ...PRIVATE_HEADERS],
-      ok: [
+  return document;
+}
+
+/** Puts a coding in its place, without a body when it is not made so far. */
+export function addCoding(
+  document: FeedDocument,
+  name: Encoding,
+  body: Uint8Array | undefined,
+): void {
+  const { representations, feed, bytes, etagBasis } = document;
+  const plain = name === 'identity';
+  // A coding that does not make it smaller is not worth its header.
+  if (body && !plain && body.length >= bytes.length) {
+    representations.delete(name);
+    return;
+  }
+  const etag = plain ? `"${etagBasis}"` : `"${etagBasis}-${name}"`;
+  const lastModified = new Date(document.modified).toUTCString();
+  const validators = ['ETag', etag, 'Last-Modified', lastModified];
+  representations.set(name, {
+    etag,
+    body,
+    notModified: [...validators, ...PRIVATE_HEADERS],
+    ok: body
+      ? [
         'Content-Type',
         'text/calendar; charset=utf-8',
         'Content-Length',
         String(body.length),
-        ...(name === 'identity' ? [] : ['Content-Encoding', name]),
+        ...(plain ? [] : ['Content-Encoding', name]),
         'Content-Disposition',
-        `inline; filename="${input.feed}.ics"`,
+        `inline; filename="${feed}.ics"`,
         ...validators,
         ...PRIVATE_HEADERS,
-      ],
-    });
-  }
-  const { feed, view, bytes, etagBasis, modified, components } = input;
-  return { feed, view, bytes, etagBasis, modified, components, representations };
+      ]
+      : [],
+  });
 }
 
 export interface Conditions {
@@ -99,16 +116,32 @@ export interface Selected {
   body: Uint8Array | undefined;
 }
 
-/** Chooses the representation and whether it has changed for this client (RFC 9110, 12.5.3, 13.2.2). */
-export function select(document: FeedDocument, conditions: Conditions): Selected {
-  const accepted = conditions.acceptEncoding;
-  const representation = document.representations.size === 1 || !accepted
-    ? document.representations.get('identity')!
-    : document.representations.get(negotiate(accepted, document.representations))!;
-  if (isCurrent(document, representation, conditions)) {
-    return { status: 304, headers: representation.notModified, body: undefined };
+const PLAIN: readonly Encoding[] = ['identity'];
+
+/**
+ * Chooses the representation and whether it has changed for this client (RFC 9110, 12.5.3, 13.2.2).
+ * `ask` is told of the coding the client would rather have had than the one it gets.
+ */
+export function select(
+  document: FeedDocument,
+  conditions: Conditions,
+  ask?: (document: FeedDocument, name: Encoding) => void,
+): Selected {
+  const { acceptEncoding } = conditions;
+  let asked = false;
+  for (const name of acceptEncoding ? preferences(acceptEncoding) : PLAIN) {
+    const representation = document.representations.get(name);
+    if (!representation) continue;
+    // The tag of a coding is known before it is made.
+    if (isCurrent(document, representation, conditions)) {
+      return { status: 304, headers: representation.notModified, body: undefined };
+    }
+    const { body, ok } = representation;
+    if (body) return { status: 200, headers: ok, body };
+    if (!asked) ask?.(document, name);
+    asked = true;
   }
-  return { status: 200, headers: representation.ok, body: representation.body };
+  throw new Error('a document has its plain form');
 }
 
 function isCurrent(
@@ -136,24 +169,31 @@ function matches(header: string, etag: string): boolean {
   return false;
 }
 
-/** The best coding by the client's weights among those at hand; identity when none is wanted. */
-export function negotiate(header: string, available: ReadonlyMap<Encoding, unknown>): Encoding {
+const known = new Map<string, readonly Encoding[]>();
+const MAX_KNOWN = 500;
+
+/** Codings by the client's weights, best first; `identity`, which nobody can refuse, ends the list. */
+export function preferences(header: string): readonly Encoding[] {
+  // Clients send a handful of headers over and over.
+  let list = known.get(header);
+  if (!list) {
+    list = readPreferences(header.slice(0, 512));
+    if (known.size >= MAX_KNOWN) known.clear();
+    if (header.length <= 512) known.set(header, list);
+  }
+  return list;
+}
+
+function readPreferences(header: string): readonly Encoding[] {
   const weights = new Map<string, number>();
-  for (const part of header.slice(0, 512).split(',')) {
+  for (const part of header.split(',')) {
     const [name = '', ...parameters] = part.split(';');
     const q = parameters.map((p) => p.trim()).find((p) => /^q=/i.test(p));
     const weight = q === undefined ? 1 : Number(q.slice(2));
     weights.set(name.trim().toLowerCase(), Number.isFinite(weight) ? weight : 0);
   }
-  let best: Encoding = 'identity';
-  let most = weights.get('identity') ?? 0;
-  for (const name of ENCODINGS) {
-    if (!available.has(name)) continue;
-    const weight = weights.get(name) ?? weights.get('*') ?? 0;
-    if (weight > 0 && weight >= most && (best === 'identity' || weight > most)) {
-      best = name;
-      most = weight;
-    }
-  }
-  return best;
+  const weightOf = (name: string) => weights.get(name) ?? weights.get('*') ?? 0;
+  const plain = weights.get('identity') ?? 0;
+  const wanted = ENCODINGS.filter((name) => weightOf(name) > 0 && weightOf(name) >= plain);
+  return [...wanted.toSorted((a, b) => weightOf(b) - weightOf(a)), 'identity'];
 }

@@ -79,7 +79,7 @@ export function createFeedHttp(options: FeedHttpOptions): FeedHttp {
     const document = record && feeds.document(record.feed, record.view);
     if (!document) return undefined;
     tokens.touch(record);
-    return select(document, request);
+    return select(document, request, feeds.want);
   }
 
   async function admit(request: FeedRequest): Promise<Admitted> {
@@ -105,7 +105,7 @@ export function createFeedHttp(options: FeedHttpOptions): FeedHttp {
       const ready = quick(request);
       if (ready) return ready;
       const admitted = await admit(request);
-      if (!('refused' in admitted)) return select(admitted.document, request);
+      if (!('refused' in admitted)) return select(admitted.document, request, feeds.want);
       return admitted.refused.status === 404 ? NOT_FOUND : refusalAnswer(admitted.refused);
     },
     fast(request, response) {

@@ -5,7 +5,15 @@ import type { Occurrence } from './calendar/agenda.ts';
 import type { MergeOptions } from './calendar/merge.ts';
 import { type SourcePolicy, sourcePolicySchema } from './calendar/policy.ts';
 import type { Config, FeedConfig, FeedSource } from './config.ts';
-import { ENCODINGS, type FeedDocument, prepareDocument } from './document.ts';
+import {
+  addCoding,
+  type Encoding,
+  ENCODINGS,
+  type FeedDocument,
+  prepareDocument,
+  type Representation,
+} from './document.ts';
+import { canEncode, encode } from './encode.ts';
 import { type FeedHealth, feedHealth, type SourceMemory } from './health.ts';
 import { type Refresher, type RefreshJob, startRefresh } from './refresh.ts';
 import type { Rendered, Renderer } from './renderer.ts';
@@ -16,11 +24,16 @@ import type { Tokens, View } from './tokens.ts';
 
 export interface Feeds {
   has(feed: string): boolean;
+  ids(): string[];
   config(feed: string): FeedConfig;
   /** What is served now; no I/O, no waiting. */
   document(feed: string, view: View): FeedDocument | undefined;
   /** As `document`, but renders a view nobody asked for so far. Undefined before the first fetch. */
   ensure(feed: string, view: View): Promise<FeedDocument | undefined>;
+  /** Has a coding made that somebody asked for: from then on it is made with every change. */
+  want(document: FeedDocument, name: Encoding): void;
+  /** Feeds that have nothing to serve. */
+  waiting(): string[];
   /** Seconds until it makes sense to ask again for a feed that has no document. */
   retryAfter(feed: string): number;
   agenda(document: FeedDocument, span: AgendaSpan): Promise<Occurrence[]>;
@@ -58,6 +71,12 @@ interface FeedState {
   readonly sources: SourceMemory[];
   readonly documents: Map<View, FeedDocument>;
   readonly rendered: Map<View, Rendered>;
+  /** Codings that were asked for in this life. */
+  readonly wanted: Set<Encoding>;
+  /** Under way. */
+  rendering?: Promise<void>;
+  /** Waits for its other sources, which are being fetched. */
+  held?: ReturnType<typeof setTimeout> | undefined;
   renderError?: string;
   /** It has gone out in an earlier life: subscribers do not wait for a source that hangs now. */
   wentOut?: boolean;
@@ -67,6 +86,11 @@ const log = getLogger(['ics-proxy', 'feeds']);
 /** A feed without a document waits so long for its slowest source before it goes out without it. */
 const FIRST_GRACE = 20_000;
 const SWEEP = 60_000;
+/** Feeds rendered at the same time: while one answer comes back the render thread has the next. */
+const LANES = 4;
+/** A change waits so long for the feed's other sources that are being fetched, to be merged once. */
+const GATHER = 2000;
+const POSSIBLE = ENCODINGS.filter(canEncode);
 const MIN_REFRESH = 15 * 60_000;
 /** A feed with a window is rendered anew so often, since the window moves with the clock. */
 const WINDOW_STEP = 3_600_000;
@@ -117,25 +141,32 @@ export function createFeeds(options: FeedsOptions): Feeds {
       config: source,
       warnings: [],
     }));
-    feeds.set(id, { id, config: feedConfig, sources, documents: new Map(), rendered: new Map() });
+    feeds.set(id, {
+      id,
+      config: feedConfig,
+      sources,
+      documents: new Map(),
+      rendered: new Map(),
+      wanted: new Set(),
+    });
   }
   const published = openPublished(options.state, now);
+  const asked = new WeakSet<Representation>();
+  let encoding: Promise<unknown> = Promise.resolve();
   const agendas = new Map<string, Promise<Occurrence[]>>();
   const dirty = new Set<FeedState>();
   const renderedAt = new Map<FeedState, number>();
-  let busyFeeds = busyViews();
+  const busyFeeds = new Set(tokens.list().filter((t) => t.view === 'busy').map((t) => t.feed));
   let refresher: Refresher | undefined;
   let pumping: Promise<void> | undefined;
   let restoredAll = false;
   let closed = false;
 
-  function busyViews(): Set<string> {
-    return new Set(tokens.list().filter((t) => t.view === 'busy').map((t) => t.feed));
-  }
   tokens.onChange((changed) => {
-    busyFeeds = busyViews();
     for (const id of changed) {
       const feed = feeds.get(id);
+      if (tokens.list(id).some((t) => t.view === 'busy')) busyFeeds.add(id);
+      else busyFeeds.delete(id);
       if (feed && busyFeeds.has(id) && !feed.documents.has('busy')) mark(feed);
     }
   });
@@ -155,27 +186,43 @@ export function createFeeds(options: FeedsOptions): Feeds {
   }
 
   function mark(feed: FeedState): void {
+    const more = feed.documents.size > 0 &&
+      feed.sources.some((s) => refresher?.isFetching(s.key));
+    if (more) feed.held ??= setTimeout(() => release(feed), GATHER);
+    else release(feed);
+  }
+  function release(feed: FeedState): void {
+    clearTimeout(feed.held);
+    feed.held = undefined;
     dirty.add(feed);
     pumping ??= pump().finally(() => {
       pumping = undefined;
       // What was marked in the last moment is not forgotten.
-      for (const late of dirty) return closed ? undefined : mark(late);
+      for (const late of dirty) return closed ? undefined : release(late);
     });
   }
   async function pump(): Promise<void> {
     // Sources that answer together are merged together.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    for (const feed of dirty) {
-      if (closed) return;
-      dirty.delete(feed);
-      if (!presentable(feed)) continue;
-      await renderView(feed, 'full');
-      if (busyFeeds.has(feed.id)) await renderView(feed, 'busy');
-    }
+    await Promise.all(Array.from({ length: LANES }, async () => {
+      for (const feed of dirty) {
+        if (closed) return;
+        if (feed.rendering) continue;
+        dirty.delete(feed);
+        if (!presentable(feed)) continue;
+        await (feed.rendering = renderFeed(feed));
+      }
+    }));
+  }
+  async function renderFeed(feed: FeedState): Promise<void> {
+    await renderView(feed, 'full');
+    if (busyFeeds.has(feed.id)) await renderView(feed, 'busy');
+    delete feed.rendering;
   }
 
   async function renderView(feed: FeedState, view: View): Promise<void> {
     const sources = feed.sources.filter((s) => s.facts);
+    const { compress } = feed.config;
     const at = now();
     try {
       const result = await renderer.render({
@@ -188,7 +235,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
             : {}),
         })),
         options: mergeOptions(feed, view, at),
-        encodings: feed.config.compress ? [...ENCODINGS] : [],
+        encodings: compress ? codings(feed) : [],
         previousBasis: feed.documents.get(view)?.etagBasis,
       });
       renderedAt.set(feed, at);
@@ -204,6 +251,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
           etagBasis: result.etagBasis,
           modified,
           components: result.components,
+          possible: compress ? POSSIBLE : [],
           ...result.content,
         }),
       );
@@ -213,6 +261,16 @@ export function createFeeds(options: FeedsOptions): Feeds {
       feed.renderError = `Cannot render feed ${feed.id}: ${describe(error)}`;
       log.error('feed could not be rendered', { feed: feed.id, view, error });
     }
+  }
+
+  /** Until somebody asks, the one coding that everybody takes. */
+  function codings({ wanted }: FeedState): Encoding[] {
+    return wanted.size > 0 ? [...wanted] : ['gzip'];
+  }
+  async function makeCoding(document: FeedDocument, name: Encoding): Promise<void> {
+    const served = feeds.get(document.feed)!.documents.get(document.view);
+    if (closed || served !== document) return;
+    addCoding(document, name, await encode(document.bytes, name));
   }
 
   async function take(feed: FeedState, source: SourceMemory, bytes: Uint8Array): Promise<void> {
@@ -270,8 +328,9 @@ export function createFeeds(options: FeedsOptions): Feeds {
     await Promise.all(Array.from({ length: 16 }, lane));
     if (closed) return;
     restoredAll = true;
+    const earlier = await published.feeds();
     for (const feed of feeds.values()) {
-      feed.wentOut = await published.known(feed.id);
+      feed.wentOut = earlier.has(feed.id);
       if (feed.wentOut && feed.documents.size === 0) mark(feed);
     }
     refresher = startRefresh(all.map(({ feed, source }) => job(feed, source)), {
@@ -281,6 +340,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
         const [feedId = '', sourceId = ''] = key.split('/');
         options.onFetch?.(feedId, sourceId, result);
         const feed = feeds.get(feedId)!;
+        if (feed.held !== undefined) mark(feed);
         if (result === 'error') {
           // Once at the start of an outage is enough; the rest is in health and metrics.
           const level = failures === 1 ? 'warn' : 'debug';
@@ -310,6 +370,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
 
   return {
     has: (id) => feeds.has(id),
+    ids: () => [...feeds.keys()],
     config: (id) => feeds.get(id)!.config,
     document: (id, view) => feeds.get(id)?.documents.get(view),
     async ensure(id, view) {
@@ -318,6 +379,17 @@ export function createFeeds(options: FeedsOptions): Feeds {
       if (!feed.documents.has(view) && presentable(feed)) await renderView(feed, view);
       return feed.documents.get(view);
     },
+    want(document, name) {
+      const representation = document.representations.get(name);
+      if (!representation || representation.body || asked.has(representation)) return;
+      asked.add(representation);
+      feeds.get(document.feed)!.wanted.add(name);
+      // One after the other: nobody waits for it.
+      encoding = encoding.then(() => makeCoding(document, name)).catch((error) =>
+        log.error('feed could not be compressed', { feed: document.feed, error })
+      );
+    },
+    waiting: () => [...feeds.values()].filter((f) => f.documents.size === 0).map((f) => f.id),
     retryAfter(id) {
       const times = feeds.get(id)!.sources.map((s) => status(s).nextAttempt ?? now());
       return Math.min(300, Math.max(5, Math.ceil((Math.min(...times) - now()) / 1000) + 1));
@@ -341,7 +413,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
       return found;
     },
     health: (id) =>
-      [...feeds.values()].filter((feed) => id === undefined || feed.id === id).map((feed) =>
+      (id === undefined ? [...feeds.values()] : [feeds.get(id) ?? []].flat()).map((feed) =>
         feedHealth({
           id: feed.id,
           config: feed.config,
@@ -353,10 +425,10 @@ export function createFeeds(options: FeedsOptions): Feeds {
         })
       ),
     async refresh(id) {
-      await Promise.all(
-        feeds.get(id)?.sources.map((s) => refresher?.refreshNow(s.key)) ?? [],
-      );
-      await pumping;
+      const feed = feeds.get(id);
+      if (!feed) return;
+      await Promise.all(feed.sources.map((s) => refresher?.refreshNow(s.key)));
+      while (!closed && (dirty.has(feed) || feed.rendering)) await (feed.rendering ?? pumping);
     },
     restored: () => restoredAll,
     async close() {
@@ -365,6 +437,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
       clearTimeout(grace);
       await restoring;
       await refresher?.stop();
+      for (const feed of feeds.values()) clearTimeout(feed.held);
       await pumping;
       await published.close();
       await renderer.close();

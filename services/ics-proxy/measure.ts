@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Metrics } from '@hackspace/kit/metrics.ts';
 import type { Feeds } from './feeds.ts';
 
@@ -46,13 +47,18 @@ export function feedMetrics(metrics: Metrics, feeds: Feeds): FeedMetrics {
     ['feed', 'view'],
   );
 
-  function collect(): void {
+  let scrape: Promise<string> | undefined;
+
+  async function collect(): Promise<string> {
     for (const [status, n] of counts) {
       requests.inc({ status: String(status) }, n - (counted.get(status) ?? 0));
       counted.set(status, n);
     }
     for (const gauge of [age, failures, put, bytes, components, modified]) gauge.reset();
-    for (const feed of feeds.health()) {
+    for (const [n, id] of feeds.ids().entries()) {
+      if (n % 50 === 49) await nextTurn();
+      const [feed] = feeds.health(id);
+      if (!feed) continue;
       for (const source of feed.sources) {
         const labels = { feed: feed.id, source: source.id };
         if (source.ageSeconds !== undefined) age.set(labels, source.ageSeconds);
@@ -66,14 +72,13 @@ export function feedMetrics(metrics: Metrics, feeds: Feeds): FeedMetrics {
         modified.set(labels, Date.parse(view.lastModified) / 1000);
       }
     }
+    return await metrics.text();
   }
   return {
     metrics: {
       ...metrics,
-      text() {
-        collect();
-        return metrics.text();
-      },
+      // Who asks meanwhile gets the same: the gauges are filled in steps.
+      text: () => scrape ??= collect().finally(() => scrape = undefined),
     },
     count: (status) => void counts.set(status, (counts.get(status) ?? 0) + 1),
   };

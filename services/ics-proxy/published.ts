@@ -6,8 +6,8 @@ import type { View } from './tokens.ts';
 export interface Published {
   /** When this content first went out: moves only when `etagBasis` does, across restarts too. */
   modified(feed: string, view: View, etagBasis: string): Promise<number>;
-  /** Whether the feed has gone out before, in this life or an earlier one. */
-  known(feed: string): Promise<boolean>;
+  /** Every feed that has gone out before, in this life or an earlier one. */
+  feeds(): Promise<Set<string>>;
   close(): Promise<void>;
 }
 
@@ -41,8 +41,8 @@ export function openPublished(state: State, now: () => number): Published {
       timer ??= setTimeout(() => void (written = write()), 1000);
       return modified;
     },
-    async known(feed) {
-      return [...(await entries).keys()].some((name) => name.startsWith(`${feed}/`));
+    async feeds() {
+      return new Set([...(await entries).keys()].map((name) => name.slice(0, name.indexOf('/'))));
     },
     async close() {
       if (timer !== undefined) {

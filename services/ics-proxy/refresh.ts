@@ -39,6 +39,8 @@ export interface RefreshOptions {
 
 export interface Refresher {
   status(key: string): RefreshStatus;
+  /** Whether the source is being fetched at this moment. */
+  isFetching(key: string): boolean;
   /** Fetches now, or joins the fetch under way; settles when it is done, whatever came of it. */
   refreshNow(key: string): Promise<void>;
   stop(): Promise<void>;
@@ -74,6 +76,7 @@ export function startRefresh(jobs: RefreshJob[], options: RefreshOptions): Refre
   const statuses = new Map<string, RefreshStatus>();
   const timers = new Map<string, ReturnType<typeof setTimeout>>();
   const running = new Map<string, Promise<void>>();
+  const fetching = new Set<string>();
   const waiting: (() => void)[] = [];
   const abort = new AbortController();
   let active = 0;
@@ -112,6 +115,7 @@ export function startRefresh(jobs: RefreshJob[], options: RefreshOptions): Refre
     try {
       if (abort.signal.aborted) return;
       status.lastAttempt = now();
+      fetching.add(job.key);
       result = await job.run(abort.signal);
       status.lastSuccess = now();
       status.failures = 0;
@@ -128,6 +132,7 @@ export function startRefresh(jobs: RefreshJob[], options: RefreshOptions): Refre
       if (error instanceof WaitingError) askedMs = error.retryAt - now();
       else if (error instanceof AppError) askedMs = (error.retryAfter ?? 0) * 1000;
     } finally {
+      fetching.delete(job.key);
       release();
     }
     schedule(job, nextDelay(job.refreshMs, status, askedMs, random));
@@ -148,6 +153,7 @@ export function startRefresh(jobs: RefreshJob[], options: RefreshOptions): Refre
 
   return {
     status: (key) => statuses.get(key) ?? { failures: 0, needsHuman: false },
+    isFetching: (key) => fetching.has(key),
     async refreshNow(key) {
       const job = byKey.get(key);
       if (job) await attempt(job);

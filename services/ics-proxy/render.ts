@@ -1,26 +1,9 @@
-import { promisify } from 'node:util';
-import * as zlib from 'node:zlib';
 import { parseCalendar, type ParsedCalendar } from './calendar/components.ts';
 import { merge } from './calendar/merge.ts';
 import type { MergeReport } from './calendar/report.ts';
 import type { Encoding } from './document.ts';
+import { encode } from './encode.ts';
 import type { Renderer, ReportSummary, SourceFacts } from './renderer.ts';
-
-type Encode = (bytes: Uint8Array) => Promise<Uint8Array>;
-
-// zstd came to node:zlib later than the rest; a runtime without it serves without it.
-const { zstdCompress } = zlib as Partial<typeof zlib>;
-const ENCODERS: Partial<Record<Encoding, Encode>> = {
-  gzip: (bytes) => promisify(zlib.gzip)(bytes, { level: 7 }),
-  br: (bytes) =>
-    promisify(zlib.brotliCompress)(bytes, {
-      params: {
-        [zlib.constants.BROTLI_PARAM_QUALITY]: 5,
-        [zlib.constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-      },
-    }),
-  ...(zstdCompress ? { zstd: (bytes: Uint8Array) => promisify(zstdCompress)(bytes) } : {}),
-};
 
 /** The renderer in this very thread. */
 export function createInlineRenderer(): Renderer {
@@ -54,8 +37,7 @@ export function createInlineRenderer(): Renderer {
       const { bytes } = result;
       const encoded: Partial<Record<Encoding, Uint8Array>> = {};
       await Promise.all(encodings.map(async (name) => {
-        const made = await ENCODERS[name]?.(bytes);
-        if (made) encoded[name] = made;
+        encoded[name] = await encode(bytes, name);
       }));
       return { etagBasis, components, report, content: { bytes, encoded } };
     },

@@ -47,7 +47,7 @@ export interface AgendaRequest {
 
 /** Parses, merges, compresses and expands: everything heavy, so that it can be off the request path. */
 export interface Renderer {
-  /** Takes in a source's bytes; the parse is kept until the next `put` or `drop`. */
+  /** Takes a source's bytes over, for good; the parse is kept until the next `put` or `drop`. */
   put(key: string, bytes: Uint8Array): Promise<SourceFacts>;
   drop(key: string): Promise<void>;
   /** Throws when none of the sources has been put. */
@@ -60,9 +60,21 @@ type Method = 'put' | 'drop' | 'render' | 'agenda';
 export type Call = { id: number; method: Method; arguments: unknown[] };
 export type Reply = { id: number; value: unknown } | { id: number; error: string };
 
+/** The memory of bytes that nobody else uses, to be moved to another thread instead of copied. */
+export function movable(...parts: (Uint8Array | undefined)[]): ArrayBuffer[] {
+  return parts.flatMap((part) =>
+    part?.buffer instanceof ArrayBuffer && part.byteLength === part.buffer.byteLength
+      ? [part.buffer]
+      : []
+  );
+}
+
 /** The renderer in a thread of its own: a big merge does not hold up answers. */
 export function createWorkerRenderer(): Renderer {
-  const worker = new Worker(new URL('./render-worker.ts', import.meta.url));
+  const worker = new Worker(new URL('./render-worker.ts', import.meta.url), {
+    // Merging makes little garbage and much that stays: a large nursery would only be resident.
+    resourceLimits: { maxYoungGenerationSizeMb: 16 },
+  });
   const pending = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let last = 0;
   let dead: Error | undefined;
@@ -82,19 +94,19 @@ export function createWorkerRenderer(): Renderer {
   worker.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))));
   worker.on('exit', () => fail(dead ?? new Error('the render thread ended')));
 
-  function call<T>(method: Method, ...args: unknown[]): Promise<T> {
+  function call<T>(method: Method, args: unknown[], move: ArrayBuffer[] = []): Promise<T> {
     if (dead) return Promise.reject(dead);
     return new Promise<T>((resolve, reject) => {
       const id = ++last;
       pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      worker.postMessage({ id, method, arguments: args } satisfies Call);
+      worker.postMessage({ id, method, arguments: args } satisfies Call, move);
     });
   }
   return {
-    put: (key, bytes) => call('put', key, bytes),
-    drop: (key) => call('drop', key),
-    render: (request) => call('render', request),
-    agenda: (request) => call('agenda', request),
+    put: (key, bytes) => call('put', [key, bytes], movable(bytes)),
+    drop: (key) => call('drop', [key]),
+    render: (request) => call('render', [request]),
+    agenda: (request) => call('agenda', [request]),
     async close() {
       dead = new Error('the render thread was stopped');
       await worker.terminate();

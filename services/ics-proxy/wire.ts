@@ -90,14 +90,14 @@ export function readRequest(text: string): WireRequest | undefined {
  */
 const messages = { plain: new Map<unknown, Buffer>(), full: new Map<unknown, Buffer>() };
 let second = 0;
+/** Octets of bodies in `messages`. */
+let held = 0;
+
+/** Bodies up to this size are kept with their head, as one buffer is cheaper to write than two. */
+const JOIN = 64 * 1024;
+const MAX_HELD = 4 * 1024 * 1024;
 
 function message(answer: FeedAnswer, body: Uint8Array | undefined): Buffer {
-  const now = Math.floor(Date.now() / 1000);
-  if (now !== second) {
-    second = now;
-    messages.plain.clear();
-    messages.full.clear();
-  }
   const kept = body === undefined ? messages.plain : messages.full;
   let bytes = kept.get(answer.headers);
   if (!bytes) {
@@ -105,17 +105,24 @@ function message(answer: FeedAnswer, body: Uint8Array | undefined): Buffer {
     for (let i = 0; i < answer.headers.length; i += 2) {
       text += `${answer.headers[i]}: ${answer.headers[i + 1]}\r\n`;
     }
-    text += `Date: ${new Date(now * 1000).toUTCString()}\r\n` +
+    text += `Date: ${new Date(second * 1000).toUTCString()}\r\n` +
       'Connection: keep-alive\r\nKeep-Alive: timeout=65\r\n\r\n';
     const head = Buffer.from(text, 'latin1');
     bytes = body === undefined ? head : Buffer.concat([head, body]);
+    held += body?.length ?? 0;
     kept.set(answer.headers, bytes);
   }
   return bytes;
 }
 
-/** Bodies up to this size are kept with their head: one buffer is cheaper to write than two. */
-const JOIN = 64 * 1024;
+function freshen(): void {
+  const now = Math.floor(Date.now() / 1000);
+  if (now === second) return;
+  second = now;
+  held = 0;
+  messages.plain.clear();
+  messages.full.clear();
+}
 
 /**
  * Puts the wire before a server's own connection listener. Node only: elsewhere the HTTP server does
@@ -168,8 +175,11 @@ function attach(socket: Socket, { quick, count }: WireOptions, handOver: () => v
     if (!answer) return leave(packet);
     count(answer.status);
     const body = request.method === 'GET' ? answer.body : undefined;
-    if (body === undefined || body.length <= JOIN) socket.write(message(answer, body));
-    else {
+    freshen();
+    const room = held < MAX_HELD || messages.full.has(answer.headers);
+    if (body === undefined || (body.length <= JOIN && room)) {
+      socket.write(message(answer, body));
+    } else {
       socket.cork();
       socket.write(message(answer, undefined));
       socket.write(body);

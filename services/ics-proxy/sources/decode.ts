@@ -33,7 +33,13 @@ export function readBody(
       clearTimeout(idle);
       signal.removeEventListener('abort', aborted);
       if (fault === undefined) {
-        resolve(new Uint8Array(Buffer.concat(chunks, decoded)));
+        const whole = new Uint8Array(decoded);
+        let at = 0;
+        for (const chunk of chunks.splice(0)) {
+          whole.set(chunk, at);
+          at += chunk.length;
+        }
+        resolve(whole);
         return;
       }
       answer.destroy();

@@ -46,7 +46,7 @@ export async function fetchFile(
   }
   if (parts.length === 0) throw new Fault('directory holds no usable .ics file');
   if (!info.isDirectory()) parts.pop();
-  const bytes = new Uint8Array(Buffer.concat(parts));
+  const bytes = parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const validators: Validators = { sha256 };
   if (Date.now() - newest > SETTLED_MS) validators.signature = signature;

@@ -114,7 +114,7 @@ export function lastGoodStore(state: State, now: () => number = Date.now): LastG
         return { changed: false, fetchedAt: meta.fetchedAt, checkedAt: at };
       }
       const { bytes, validators, warnings = [] } = result;
-      const sha256 = digest(bytes);
+      const sha256 = validators.sha256 ?? digest(bytes);
       const body = `body-${sha256.slice(0, 16)}`;
       if (old?.body !== body) await state.set(path(key, body), bytes);
       const meta: Meta = { v: 1, body, sha256, validators, fetchedAt: at, checkedAt: at };
