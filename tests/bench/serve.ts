@@ -1,13 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { sha256 } from '@hackspace/kit/guard.ts';
 import { findProgram } from '../peers/lib/run.ts';
+import { bigFeed } from './lib/big-feed.ts';
 import { type Bench, median, percentile, round } from './lib/measure.ts';
+import { ADMIN, cpuOf, memory, seedToken, startService, until200 } from './lib/service.ts';
 
 /** A measurement without the bench's name. */
 type Row = { case: string; us: number; unit: string; peer?: string; them?: number; ratio?: number };
@@ -42,6 +42,8 @@ export const bench: Bench = async (report, note, quick) => {
     note(`load of the machine at the start: ${loadavg()[0]!.toFixed(1)} on ${cpus().length} cores`);
     await firstAnswer(context);
     await againstNginx(context);
+    await bigFeed(folder, quick ? 4 : 20, context.report);
+    note('goal of its memory: 200 MB');
     await atScale(context);
     note(`load of the machine at the end: ${loadavg()[0]!.toFixed(1)}`);
   } finally {
@@ -50,8 +52,6 @@ export const bench: Bench = async (report, note, quick) => {
 };
 
 const run = promisify(execFile);
-const MAIN = 'services/ics-proxy/main.ts';
-const ADMIN = 'bench-admin-token';
 
 function component(n: number, salt = ''): string {
   return 'BEGIN:VEVENT\r\n' +
@@ -64,59 +64,6 @@ function calendarOf(bytes: number): string {
   let text = 'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\n';
   for (let n = 0; text.length < bytes - 200; n++) text += component(n);
   return text + 'END:VCALENDAR\r\n';
-}
-
-interface Running {
-  url: string;
-  pid: number;
-  stop(): Promise<void>;
-}
-
-/** The service as its own process, on the config as given, listening on a port of its choice. */
-async function startService(folder: string, config: object): Promise<Running> {
-  await writeFile(join(folder, 'admin'), ADMIN);
-  const file = join(folder, 'config.yaml');
-  const full = { publicUrl: 'http://cal.example', admin: { tokenFile: 'admin' }, ...config };
-  await writeFile(file, JSON.stringify({ listen: { port: 0 }, state: 'state', ...full }));
-  const child = spawn(process.execPath, [MAIN, '--config', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exit = new Promise((done) => child.once('exit', done));
-  const url = await new Promise<string>((resolve, reject) => {
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-      const found = /"url":"(http:[^"]+)"/.exec(output)?.[1];
-      if (found) resolve(found);
-    });
-    child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
-  });
-  return {
-    url,
-    pid: child.pid!,
-    async stop() {
-      child.kill('SIGTERM');
-      await exit;
-    },
-  };
-}
-
-/** A token straight into the state, as the service keeps it. */
-async function seedToken(folder: string, feed: string): Promise<string> {
-  const token = randomBytes(32).toString('hex');
-  await mkdir(join(folder, 'state/tokens'), { recursive: true });
-  const record = { feed, label: 'bench', view: 'full', created: Date.now() };
-  await writeFile(join(folder, 'state/tokens', sha256(token)), JSON.stringify(record));
-  return token;
-}
-
-async function until200(url: string, patience = 60_000): Promise<void> {
-  for (const deadline = Date.now() + patience;;) {
-    const status = await fetch(url).then(async (r) => (await r.arrayBuffer(), r.status), () => 0);
-    if (status === 200) return;
-    if (Date.now() > deadline) throw new Error(`no 200 within ${patience} ms`);
-    await new Promise((done) => setTimeout(done, 10));
-  }
 }
 
 async function firstAnswer({ folder: root, report, note, rounds }: Context): Promise<void> {
@@ -305,7 +252,7 @@ async function atScale({ folder: root, report, note, scale }: Context): Promise<
     us: performance.now() - warm,
     unit: 'ms',
   });
-  report({ case: `${size}: resident memory`, us: await rss(service.pid), unit: 'MB' });
+  report({ case: `${size}: resident memory`, us: (await memory(service.pid)).now, unit: 'MB' });
 
   const calm = await latencies(service.url, urlOf, () => Promise.resolve());
   report({
@@ -351,7 +298,7 @@ async function atScale({ folder: root, report, note, scale }: Context): Promise<
   );
   report({
     case: `${size}: resident memory after it`,
-    us: await rss(service.pid),
+    us: (await memory(service.pid)).now,
     unit: 'MB',
   });
   await service.stop();
@@ -363,17 +310,6 @@ async function allServed(
   urlOf: (base: string, n: number) => string,
 ): Promise<void> {
   for (let n = feeds - 1; n >= 0; n--) await until200(urlOf(base, n), 300_000);
-}
-
-/** Milliseconds of CPU that a process has used; at most 10 ms too few. */
-async function cpuOf(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/.*\) /, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-async function rss(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024;
 }
 
 /** 200 requests a second on time, whether or not the last one has come back, while `work` goes on. */
