@@ -92,6 +92,13 @@ describe('a change in one place names every other place', () => {
       'talos/patches/all/10-install.yaml',
       tfvars,
     ]],
+    [
+      'the API as pods see it',
+      'flux/clusters/member-prod/flux-instance.yaml',
+      ',10.96.0.1',
+      ',10.43.0.1',
+      [/^member-prod API inside: /, '10.96.0.1 in site.example.yaml'],
+    ],
     ['the release', 'versions.json', /"talosctl": "[^"]+"/, '"talosctl": "1.13.0"', [
       /^talos version: /,
       'talos/patches/all/10-install.yaml',
@@ -100,6 +107,19 @@ describe('a change in one place names every other place', () => {
     const lines = await afterChange(file, from, to);
     expect(lines).toHaveLength(1);
     for (const part of expected) expect(lines[0]).toMatch(part);
+  });
+
+  test('the services’ subnet: in Talos, and in what Flux may reach', async () => {
+    const cni = 'talos/patches/controlplane/30-cni.yaml';
+    const other = 'kind: KubeNetworkConfig\nserviceSubnets: [10.112.0.0/12]\n---\napiVersion';
+    expect(await afterChange(cni, 'apiVersion', other)).toEqual([
+      expect.stringMatching(/^member-prod services: .*10\.112\.0\.0\/12 in talos /),
+    ]);
+    const lines = await afterChange(site, '10.96.0.0/12', '10.112.0.0/12');
+    expect(lines.map((line) => line.split(':')[0])).toEqual([
+      'member-prod services',
+      'member-prod API inside',
+    ]);
   });
 
   test('a subnet too: of a node moved to another one', async () => {

@@ -1,7 +1,7 @@
 /** What each raw file says about a site, read from the file as its own tool reads it. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { Claim, Kind } from './agreement.ts';
 import type { Site } from './site.ts';
 
@@ -53,6 +53,9 @@ export function siteClaims(site: Site, file: string): Claim[] {
   say('talos version', member.talos, 'member-prod.talos', 'tfvars', 'talos', 'versions');
   say('kubernetes version', member.kubernetes, 'member-prod.kubernetes', 'versions');
   say('talos schematic', member.schematic, 'member-prod.schematic', 'tfvars', 'talos');
+  say('member-prod services', member.services, 'member-prod.services', 'talos');
+  const api = firstOf(member.services);
+  say('member-prod API inside', api, 'first of member-prod.services', 'policy');
   for (
     const [cluster, nodes] of [['core', site.core.nodes], ['member-prod', member.nodes]] as const
   ) {
@@ -118,6 +121,8 @@ export async function tfvarsClaims(file: string, root: string): Promise<Claim[]>
 /** Of every patch and node file below talos/; a node's name and role are its file's name and folder. */
 export async function talosClaims(folder: string, root: string): Promise<Claim[]> {
   const claims: Claim[] = [];
+  let services = '10.96.0.0/12';
+  let servicesPlace = 'no KubeNetworkConfig: its default';
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath, entry.name);
     const within = relative(folder, file);
@@ -141,6 +146,10 @@ export async function talosClaims(folder: string, root: string): Promise<Claim[]
       if (doc?.kind === 'Layer2VIPConfig') {
         say('member-prod address', doc.name, 'Layer2VIPConfig.name');
       }
+      if (doc?.kind === 'KubeNetworkConfig' && doc.serviceSubnets) {
+        services = doc.serviceSubnets.join(' ');
+        servicesPlace = `${within}: KubeNetworkConfig.serviceSubnets`;
+      }
       if (doc?.kind === 'ResolverConfig') {
         for (const { address } of doc.nameservers) say('resolver', address, 'ResolverConfig');
       }
@@ -160,7 +169,9 @@ export async function talosClaims(folder: string, root: string): Promise<Claim[]
     }
     claims.push(...own);
   }
-  return claims;
+  const { claims: own, say } = collect('talos', relative(root, folder));
+  say('member-prod services', services, servicesPlace);
+  return [...claims, ...own];
 }
 
 /** Of the installer's table of machines: mac, name, address, gateway, resolver, domain, least GiB of disk. */
@@ -228,6 +239,20 @@ export async function policyClaims(files: string[], root: string): Promise<Claim
   return claims;
 }
 
+/** Of a FluxInstance: the addresses that kustomize-controller may reach without the closed proxy are the API's. */
+export async function fluxInstanceClaims(file: string, root: string): Promise<Claim[]> {
+  const { claims, say } = collect('policy', relative(root, file));
+  for (const { patch } of parse(await readFile(file, 'utf8')).spec.kustomize.patches) {
+    for (const { value } of parse(patch) as { value: { name?: string; value?: string } }[]) {
+      if (value.name !== 'NO_PROXY') continue;
+      for (const host of value.value!.split(',').filter((each) => /^[\d.]+$/.test(each))) {
+        say('member-prod API inside', host, 'NO_PROXY');
+      }
+    }
+  }
+  return claims;
+}
+
 /** Of versions.json: the tools that tests run are those that the site runs. */
 export async function versionsClaims(file: string, root: string): Promise<Claim[]> {
   const { tools } = JSON.parse(await readFile(file, 'utf8')) as { tools: Record<string, string> };
@@ -250,6 +275,13 @@ function collect(kind: Kind, file: string) {
   const say = (fact: string, value: unknown, path: string) =>
     void claims.push({ fact, value: `${value}`, kind, place: `${file} (${path})` });
   return { claims, say };
+}
+
+/** The first address of a subnet: of the services' one, Kubernetes gives it to its own API. */
+export function firstOf(cidr: string): string {
+  const [address, prefix] = cidr.split('/');
+  const network = subnetOf(`${address}`, Number(prefix)).split('/')[0]!;
+  return network.replace(/\d+$/, (last) => `${Number(last) + 1}`);
 }
 
 /** The network of an IPv4 address, as CIDR. */

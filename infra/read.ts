@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Claim } from './agreement.ts';
 import {
+  fluxInstanceClaims,
   policyClaims,
   preseedClaims,
   siteClaims,
@@ -31,6 +32,7 @@ export async function readClaims(siteFile: string, root: string): Promise<Claim[
       ],
       root,
     ),
+    fluxInstanceClaims(join(root, 'flux/clusters/member-prod/flux-instance.yaml'), root),
     versionsClaims(join(root, 'versions.json'), root),
   ]);
   const names = Object.keys(site['member-prod'].nodes).map((name): Claim => ({

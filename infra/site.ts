@@ -35,6 +35,7 @@ export const siteSchema = z.strictObject({
     vlan: z.literal('members'),
     talos: z.string().regex(/^v1\.\d+\.\d+$/, 'a release such as v1.14.1'),
     kubernetes: z.string().regex(/^1\.\d+\.\d+$/, 'a release such as 1.36.3'),
+    services: z.cidrv4(),
     schematic: z.string().regex(/^[0-9a-f]{64}$/, 'sha256sum talos/schematic.yaml'),
     nodes: z.record(
       name,
