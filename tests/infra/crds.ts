@@ -16,10 +16,16 @@ interface Pin {
 }
 export const crdNames = Object.keys(versions.crds) as CrdName[];
 
+/** The module's source, as it lies in the proxy. */
+export function moduleOf(name: CrdName): Promise<string> {
+  const pin: Pin = versions.crds[name];
+  return pin.zipSha256 ? unzipped(pin) : downloaded(pin);
+}
+
 /** The CRD files of a module, downloaded through Go's module proxy where they are not in its cache. */
 export async function crdFiles(name: CrdName): Promise<string[]> {
   const pin: Pin = versions.crds[name];
-  const folder = join(pin.zipSha256 ? await unzipped(pin) : await downloaded(pin), pin.path);
+  const folder = join(await moduleOf(name), pin.path);
   return readdirSync(folder).filter((file) =>
     /\.yaml$/.test(file) && !/^(kustomization|.*_vap_)/.test(file)
   ).map((file) => join(folder, file)).filter((file) =>

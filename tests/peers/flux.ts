@@ -69,7 +69,8 @@ export interface Ready {
 
 const common = ['--enable-leader-election=false', '--watch-all-namespaces', '--metrics-addr=0'];
 /** What the lockdown sets on the real controllers; tests of tenants stand on them. */
-const lockdown = ['--no-cross-namespace-refs=true', '--default-service-account=default'];
+export const lockdown = ['--no-cross-namespace-refs=true', '--default-service-account=default'];
+export const kustomizeLockdown = [...lockdown, '--no-remote-bases=true'];
 const brisk = ['--requeue-dependency=1s', '--min-retry-delay=250ms'];
 
 export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
@@ -122,9 +123,8 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
         ...options.sourceArgs ?? [],
       ]),
       controller('kustomize-controller', kustomizeController.folder()!, [
-        ...lockdown,
+        ...kustomizeLockdown,
         ...brisk,
-        '--no-remote-bases=true',
         ...options.kustomizeArgs ?? [],
       ], options.kustomizeEnv),
       options.helm
