@@ -25,7 +25,7 @@ const event = (n: number) =>
 
 needs('sabre')('backup and restore of a calendar on sabre/dav, the calendar part of Baikal', () => {
   test.skipIf(!findProgram('sqlite3'))(
-    'events in, backup, wipe, restore: the same events',
+    'events in, backup, wipe, restore: the same events, the same feed',
     async () => {
       await using source = await startSource();
       const { folder } = source;
@@ -38,6 +38,8 @@ needs('sabre')('backup and restore of a calendar on sabre/dav, the calendar part
       }
       const before = await source.events();
       expect(before).toHaveLength(20);
+      const feed = await source.feed();
+      expect(feed.match(/BEGIN:VEVENT/g)).toHaveLength(20);
 
       // While it runs, as the CronJob does.
       const baikal = join(folder, 'baikal');
@@ -58,6 +60,7 @@ needs('sabre')('backup and restore of a calendar on sabre/dav, the calendar part
       expect(restored.stdout).toContain(`restored ${backup}`);
       await source.start();
       expect(await source.events()).toEqual(before);
+      expect(await source.feed()).toBe(feed);
       expect(readdirSync(join(baikal, 'Specific/db'))).toContain('db.sqlite.before-restore');
       expect(readdirSync(join(baikal, 'config'))).toEqual(['baikal.yaml']);
     },

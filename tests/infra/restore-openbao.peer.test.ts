@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { needs } from '../peers/lib/needs.ts';
 import { run } from '../peers/lib/run.ts';
 import { type OpenBao, openbao, type OpenBaoNode, startOpenBao } from '../peers/openbao.ts';
-import { ROOT } from './documents.ts';
+import { documentsOf, ROOT } from './documents.ts';
 import { runCronJob } from './job.ts';
 
 /** The shell block of the runbook that holds this line. */
@@ -31,6 +31,13 @@ needs('openbao')('snapshots of a vault of three nodes, by the CronJob’s own co
       .setIssuer('https://kubernetes.default.svc.cluster.local').setAudience('openbao')
       .setIssuedAt().setExpirationTime('10m').sign(privateKey);
 
+  /** The audit device as the manifest configures it. */
+  const audit = () => {
+    const { data } = documentsOf('manifests/core').map((e) => e.document).find((d) =>
+      d.kind === 'ConfigMap' && d.metadata.name === 'openbao'
+    );
+    return /^audit [\s\S]*?^}/m.exec(data['openbao.hcl'])![0].replace('/audit/', `${folder}/`);
+  };
   const shell = (bao: OpenBao, node: OpenBaoNode, text: string) =>
     run('sh', ['-euc', text], {
       cwd: folder,
@@ -67,13 +74,15 @@ needs('openbao')('snapshots of a vault of three nodes, by the CronJob’s own co
 
   beforeAll(async () => {
     for (const each of ['backup', 'tls', 'token']) mkdirSync(join(folder, each));
-    vault = await startOpenBao({ nodes: 3 });
+    vault = await startOpenBao({ nodes: 3, config: audit() });
     copyFileSync(vault.caFile!, join(folder, 'tls/ca.crt'));
     writeFileSync(join(folder, 'core.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
     const set = await shell(vault, await vault.active(), runbook('bao auth enable'));
     expect(set, set.stderr).toMatchObject({ code: 0 });
     await vault.call('/v1/sys/mounts/secret', { method: 'POST', body: { type: 'kv' } });
     await write('before');
+    expect(Object.keys((await vault.call('/v1/sys/audit')).data)).toEqual(['file/']);
+    expect(readFileSync(join(folder, 'audit.log'), 'utf8')).toContain('secret/house');
   });
   afterAll(async () => {
     await vault?.stop();
@@ -135,7 +144,7 @@ needs('openbao')('snapshots of a vault of three nodes, by the CronJob’s own co
 
   test('three lost nodes: new ones take it, and only the original shares open them', async () => {
     const clusterId = (await vault.node.sealStatus()).cluster_id;
-    await using fresh = await startOpenBao({ nodes: 3 });
+    await using fresh = await startOpenBao({ nodes: 3, config: audit() });
     const active = await fresh.active();
     const plain = `bao operator raft snapshot restore ${newest()}`;
     expect((await shell(fresh, active, plain)).code).not.toBe(0);
@@ -158,5 +167,7 @@ needs('openbao')('snapshots of a vault of three nodes, by the CronJob’s own co
     expect((await leader.sealStatus()).cluster_id).toBe(clusterId);
     const old = await leader.ask('/v1/auth/token/lookup-self', { token: fresh.rootToken });
     expect(old.status).toBe(403);
+    const audited = await leader.ask('/v1/sys/audit', { token: vault.rootToken });
+    expect(Object.keys(audited.json().data)).toEqual(['file/']);
   }, 120_000);
 });
