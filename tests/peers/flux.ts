@@ -2,7 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import versions from '../../versions.json' with { type: 'json' };
-import { helmController, kustomizeController, sourceController } from './flux/build.ts';
+import {
+  helmController,
+  kustomizeController,
+  notificationController,
+  sourceController,
+} from './flux/build.ts';
 import { type GitServer, startGit } from './git.ts';
 import { type Kubernetes, startControlPlane } from './kubernetes.ts';
 import { controlPlane } from './kubernetes/build.ts';
@@ -31,11 +36,21 @@ export const helm = builtPeer({
   builds: [controlPlane, sourceController, helmController],
 });
 
+export const notification = builtPeer({
+  name: 'flux-notification',
+  version: tools['notification-controller'],
+  had: 'notification-controller built from the Go module proxy, run out of cluster',
+  standIn,
+  builds: [controlPlane, sourceController, notificationController],
+});
+
 export interface FluxOptions {
   /** The cluster to reconcile; default a built control plane that ends with this. */
   kubernetes?: Kubernetes;
   /** Default false. True starts helm-controller too. */
   helm?: boolean;
+  /** Default false. True starts notification-controller too, for Receivers. */
+  notification?: boolean;
   /** More arguments of kustomize-controller. Set already: the lockdown flags, and short retry times. */
   kustomizeArgs?: string[];
   /** More environment of kustomize-controller. */
@@ -49,6 +64,8 @@ export interface Flux extends AsyncDisposable {
   readonly sourceController: Child;
   readonly kustomizeController: Child;
   readonly helmController: Child | undefined;
+  /** Where a Receiver's `status.webhookPath` begins, with `notification`. */
+  readonly webhooks: string | undefined;
   /** The message and revision of a Flux object's Ready condition. */
   ready(kind: string, namespace: string, name: string): Promise<Ready>;
   /** Waits until it is Ready, at `revision` (a part of it) if given; rejects with the last message. */
@@ -74,7 +91,8 @@ export const kustomizeLockdown = [...lockdown, '--no-remote-bases=true'];
 const brisk = ['--requeue-dependency=1s', '--min-retry-delay=250ms'];
 
 export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
-  for (const peer of [flux, ...(options.helm ? [helm] : [])]) {
+  const { helm: helmed, notification: notified } = options;
+  for (const peer of [flux, ...(helmed ? [helm] : []), ...(notified ? [notification] : [])]) {
     const missing = peer.missing();
     if (missing) throw new Error(`Cannot start Flux: ${missing}; ${peer.command}`);
   }
@@ -87,7 +105,8 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
     const builds = [
       sourceController,
       kustomizeController,
-      ...(options.helm ? [helmController] : []),
+      ...(helmed ? [helmController] : []),
+      ...(notified ? [notificationController] : []),
     ];
     const crds = builds.flatMap((build) => ['-f', join(build.folder()!, 'crds')]);
     await cluster.kubectl(['apply', '--server-side', ...crds]);
@@ -115,7 +134,8 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
       });
     };
     const artifacts = `127.0.0.1:${await sandbox.port()}`;
-    const [source, kustomize, helmed] = await Promise.all([
+    const [receivers, events] = [await sandbox.port(), await sandbox.port()];
+    const [source, kustomize, helmRunning] = await Promise.all([
       controller('source-controller', sourceController.folder()!, [
         `--storage-path=${storage}`,
         `--storage-addr=${artifacts}`,
@@ -127,8 +147,15 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
         ...brisk,
         ...options.kustomizeArgs ?? [],
       ], options.kustomizeEnv),
-      options.helm
+      helmed
         ? controller('helm-controller', helmController.folder()!, [...lockdown, ...brisk])
+        : undefined,
+      notified
+        ? controller('notification-controller', notificationController.folder()!, [
+          '--no-cross-namespace-refs=true',
+          `--receiverAddr=127.0.0.1:${receivers}`,
+          `--events-addr=127.0.0.1:${events}`,
+        ])
         : undefined,
     ]);
     const parts = { sourceController: source, kustomizeController: kustomize };
@@ -136,7 +163,8 @@ export async function startFlux(options: FluxOptions = {}): Promise<Flux> {
       kubernetes: cluster,
       git,
       ...parts,
-      helmController: helmed,
+      helmController: helmRunning,
+      webhooks: notified ? `http://127.0.0.1:${receivers}` : undefined,
       ...watching(cluster),
       stop: () => sandbox.end(),
       [Symbol.asyncDispose]: () => sandbox.end(),
@@ -154,6 +182,7 @@ const groups: Record<string, string> = {
   bucket: 'source.toolkit.fluxcd.io/v1',
   kustomization: 'kustomize.toolkit.fluxcd.io/v1',
   helmrelease: 'helm.toolkit.fluxcd.io/v2',
+  receiver: 'notification.toolkit.fluxcd.io/v1',
 };
 
 function watching(

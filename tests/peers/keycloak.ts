@@ -111,6 +111,7 @@ class Running implements Keycloak {
   async #token(issuer: string, form: Record<string, string>): Promise<string> {
     const answer = await ask(`${issuer}/protocol/openid-connect/token`, {
       method: 'POST',
+      timeoutMs: 30_000,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams(form).toString(),
     });

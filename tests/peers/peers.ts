@@ -3,7 +3,7 @@ import { khal, libical, pythonIcalendar } from './calendar-clients.ts';
 import { chromium } from './browser.ts';
 import { apacheDigest, lighttpdDigest } from './digest.ts';
 import { docker, k3sStandIn } from './docker.ts';
-import { flux, helm } from './flux.ts';
+import { flux, helm, notification } from './flux.ts';
 import { gitPeer } from './git.ts';
 import { gitea } from './gitea.ts';
 import { keycloak } from './keycloak.ts';
@@ -47,6 +47,7 @@ export const peers = {
   opentofu,
   schemathesis: schemathesisPeer,
   'flux-helm': helm,
+  'flux-notification': notification,
   radicale,
   sabre,
   'apache-digest': apacheDigest,

@@ -21,6 +21,11 @@ test.each([
     tools['kustomize-controller'],
   ],
   ['flux/recipe/helm', 'github.com/fluxcd/helm-controller', tools['helm-controller']],
+  [
+    'flux/notification',
+    'github.com/fluxcd/notification-controller',
+    tools['notification-controller'],
+  ],
   ['gitea/recipe', 'code.gitea.io/gitea', tools.gitea],
   ['talosctl/recipe', 'github.com/siderolabs/talos', tools.talosctl],
   ['opentofu/tofu', 'github.com/opentofu/opentofu', tools.opentofu],

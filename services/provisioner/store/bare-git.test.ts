@@ -22,7 +22,7 @@ const git = (dir: string, ...args: string[]) =>
 
 describe('bare-git, with the real git', () => {
   storeContract({
-    many: 40,
+    many: 100,
     async fresh() {
       const options = place();
       return {

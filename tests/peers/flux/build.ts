@@ -5,12 +5,11 @@ import { goBuild, moduleFolder } from '../lib/go.ts';
 import { here } from '../lib/here.ts';
 import type { Build } from '../lib/peer.ts';
 
-function controller(short: 'source' | 'kustomize' | 'helm'): Build {
+function controller(short: string, recipe: { folder: string; module?: string }): Build {
   const path = `github.com/fluxcd/${short}-controller`;
   return goBuild({
     name: `flux-${short}-controller`,
-    folder: here(import.meta, 'recipe'),
-    module: short,
+    ...recipe,
     package: path,
     binary: `${short}-controller`,
     afterKey: 'crds',
@@ -21,6 +20,10 @@ function controller(short: 'source' | 'kustomize' | 'helm'): Build {
   });
 }
 
-export const sourceController = controller('source');
-export const kustomizeController = controller('kustomize');
-export const helmController = controller('helm');
+const folder = here(import.meta, 'recipe');
+export const sourceController = controller('source', { folder, module: 'source' });
+export const kustomizeController = controller('kustomize', { folder, module: 'kustomize' });
+export const helmController = controller('helm', { folder, module: 'helm' });
+export const notificationController = controller('notification', {
+  folder: here(import.meta, 'notification'),
+});
