@@ -36,7 +36,7 @@ export function sacrifice(
   if (total <= budget) return { entries, level: 0, steps };
   const room = budget - NOTICE;
   let level: Level = 0;
-  for (const next of LEVELS) {
+  for (const next of renderer.hasLevels ? LEVELS : []) {
     const smaller = renderer.sizes(items, next.level);
     const before = sizes;
     const count = smaller.filter((size, i) => size < before[i]!).length;

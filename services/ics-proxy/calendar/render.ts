@@ -49,6 +49,11 @@ export class Renderer {
     this.#options = options;
   }
 
+  /** Is there anything that a level takes? Not in a busy view. */
+  get hasLevels(): boolean {
+    return this.#options.view !== 'busy';
+  }
+
   all(items: Items, level: Level): Made {
     const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
     for (const lot of lots) lot.prepare();
