@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { findProgram } from '../../../tests/peers/lib/run.ts';
 import { bareGit } from './bare-git.ts';
 import { put, storeContract } from './contract.ts';
 import { openStore } from './queue.ts';
@@ -69,7 +70,11 @@ describe('bare-git, with the real git', () => {
     expect(git(options.dir, 'fsck', '--strict', '--no-dangling')).toBe('');
   });
 
-  test('commits are signed with an ssh key, as Flux verifies them', async () => {
+  const keygen = findProgram('ssh-keygen');
+  const without = keygen ? '' : ' [SKIPPED: no ssh-keygen; apt-get install openssh-client]';
+  const signing = test.skipIf(!keygen);
+
+  signing(`commits are signed with an ssh key, as Flux verifies them${without}`, async () => {
     const options = place();
     const key = join(root, 'id');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'p', '-f', key]);
@@ -83,35 +88,48 @@ describe('bare-git, with the real git', () => {
     await store.close();
   });
 
-  test('nothing is signed on top of a stranger’s commit, for it would vouch for that as well', async () => {
-    const options = place();
-    const [key, admin] = ['ours', 'admin'].map((name) => join(root, name));
-    for (const path of [key!, admin!]) {
-      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path]);
-    }
-    const open = async (more = {}) =>
-      openStore(await bareGit({ ...options, signingKeyFile: key, ...more }), { deadlineMs: 1500 });
-    const store = await open();
-    await store.commit(put('tenants/a', '1'));
-    const byHand = (...args: string[]) => {
-      const who = ['-c', 'user.name=x', '-c', 'user.email=x@x', '-c', 'gpg.format=ssh'];
-      const commit = git(options.dir, ...who, 'commit-tree', 'main^{tree}', '-p', 'main', ...args);
-      git(options.dir, 'update-ref', 'refs/heads/main', commit.trim());
-    };
-    for (const sign of [[], [`-S${admin}`]]) {
-      byHand('-m', 'by hand', ...sign);
-      const error = await store.commit(put('tenants/a', '2')).catch((e) => e);
-      expect(`${error.code} ${error.cause?.message}`).toMatch(/^unavailable .*signed by nobody/);
-    }
-    await store.close();
-    // An administrator whom we know has looked at it, and says so by a commit.
-    const trusting = await open({ signersFile: `${admin}.pub` });
-    await trusting.commit(put('tenants/a', '3'));
-    await trusting.close();
-    const ours = await open();
-    expect((await ours.commit(put('tenants/a', '4'))).commit).toBeTruthy();
-    await ours.close();
-  });
+  signing(
+    `nothing is signed on top of a stranger’s commit, which it would vouch for${without}`,
+    async () => {
+      const options = place();
+      const [key, admin] = ['ours', 'admin'].map((name) => join(root, name));
+      for (const path of [key!, admin!]) {
+        execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path]);
+      }
+      const open = async (more = {}) =>
+        openStore(await bareGit({ ...options, signingKeyFile: key, ...more }), {
+          deadlineMs: 1500,
+        });
+      const store = await open();
+      await store.commit(put('tenants/a', '1'));
+      const byHand = (...args: string[]) => {
+        const who = ['-c', 'user.name=x', '-c', 'user.email=x@x', '-c', 'gpg.format=ssh'];
+        const commit = git(
+          options.dir,
+          ...who,
+          'commit-tree',
+          'main^{tree}',
+          '-p',
+          'main',
+          ...args,
+        );
+        git(options.dir, 'update-ref', 'refs/heads/main', commit.trim());
+      };
+      for (const sign of [[], [`-S${admin}`]]) {
+        byHand('-m', 'by hand', ...sign);
+        const error = await store.commit(put('tenants/a', '2')).catch((e) => e);
+        expect(`${error.code} ${error.cause?.message}`).toMatch(/^unavailable .*signed by nobody/);
+      }
+      await store.close();
+      // An administrator whom we know has looked at it, and says so by a commit.
+      const trusting = await open({ signersFile: `${admin}.pub` });
+      await trusting.commit(put('tenants/a', '3'));
+      await trusting.close();
+      const ours = await open();
+      expect((await ours.commit(put('tenants/a', '4'))).commit).toBeTruthy();
+      await ours.close();
+    },
+  );
 
   test('a repository that cannot be made is an error that names the folder', async () => {
     await expect(bareGit({ ...place(), dir: '/dev/null/x' })).rejects.toThrow(/null.x/);
