@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Secret } from '@hackspace/kit/config.ts';
 import { createHttp } from '@hackspace/kit/http.ts';
@@ -362,6 +362,53 @@ test('back-channel logout takes only a fresh logout token of the provider', asyn
   expect(sessions.size).toBe(1);
   expect(await sessions.endAll({ issuer: keycloak.issuer })).toBe(0);
   expect(await sessions.endAll({ issuer: keycloak.issuer, subject: idOf('paying') })).toBe(1);
+});
+
+test('a logout token of the provider works once, and only with its event and without a nonce', async () => {
+  const p = await portal();
+  await logIn(p);
+  const { privateKey, publicKey } = await generateKeyPair('RS256');
+  const keys = JSON.stringify({ keys: [{ ...await exportJWK(publicKey), alg: 'RS256' }] });
+  const metadata = await p.oidc.metadata();
+  const jwks_uri = `data:application/json,${encodeURIComponent(keys)}`;
+  p.oidc.metadata = () => Promise.resolve({ ...metadata, jwks_uri });
+  const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+  const send = async (claims: Record<string, unknown>, audience = 'portal') => {
+    const token = await new SignJWT({ sub: idOf('paying'), ...claims })
+      .setProtectedHeader({ alg: 'RS256' }).setIssuer(keycloak.issuer).setAudience(audience)
+      .setIssuedAt().sign(privateKey);
+    const response = await p.app.request(`${ORIGIN}/auth/backchannel-logout`, {
+      method: 'POST',
+      headers: { host: 'my.space.example' },
+      body: new URLSearchParams({ logout_token: token }),
+    });
+    return response.status;
+  };
+  expect(await send({ jti: 'a' })).toBe(400);
+  expect(await send({ jti: 'b', events: { other: {} } })).toBe(400);
+  expect(await send({ jti: 'c', events, nonce: 'n' })).toBe(400);
+  expect(await send({ jti: 'd', events }, 'another client')).toBe(400);
+  expect(sessions.size).toBe(1);
+  expect(await send({ jti: 'e', events })).toBe(200);
+  expect(sessions.size).toBe(0);
+  await p.browser.go(`${ORIGIN}/me/page`);
+  expect(await send({ jti: 'e', events })).toBe(400);
+  expect(sessions.size).toBe(1);
+});
+
+test('a login that names nobody makes no session', async () => {
+  const p = await portal();
+  const key = new TextEncoder().encode('k'.repeat(32));
+  const [rtkexp, ssnexp] = [4e9, 4e9];
+  for (const claims of [{ sub: '', iss: keycloak.issuer }, { sub: 'x', iss: '' }]) {
+    p.oidc.finish = () =>
+      new SignJWT({ ...claims, rtkexp, ssnexp }).setProtectedHeader({ alg: 'HS256' }).sign(key);
+    const { headers } = await p.browser.go(`${ORIGIN}/me/page`, {}, false);
+    const state = new URL(headers.get('location')!).searchParams.get('state')!;
+    const page = await p.browser.go(`${ORIGIN}/auth/callback?code=a&state=${state}`, {}, false);
+    expect([page.status, page.text.includes('named nobody')]).toEqual([403, true]);
+  }
+  expect(sessions.size).toBe(0);
 });
 
 test('sessions outlive a restart, encrypted; another secret cannot read them', async () => {
