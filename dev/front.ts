@@ -10,12 +10,12 @@ export interface Step {
   links: { href: string; text: string }[];
   /** A button that posts to the front page itself. */
   action?: { path: string; text: string; run: () => Promise<string> };
-  /** What stands in for a real program here. */
-  standIn?: string;
+  /** What stands in for a real program here, and where things are. */
+  notes: string[];
 }
 
 /** The front page of the dev world: the story step by step, and the sample calendars. */
-export function frontApp(steps: () => Step[]): Hono {
+export function frontApp(steps: () => Step[], kept: string): Hono {
   const app = new Hono();
   let said = '';
 
@@ -27,7 +27,7 @@ export function frontApp(steps: () => Step[]): Hono {
   app.get('/', (c) => {
     const notice = said;
     said = '';
-    return c.html(page(steps(), notice));
+    return c.html(page(steps(), notice, kept));
   });
   app.post('/do/:action', async (c) => {
     if (c.req.header('origin') !== new URL(c.req.url).origin) return c.text('Not from here', 403);
@@ -52,7 +52,7 @@ export function frontApp(steps: () => Step[]): Hono {
   return app;
 }
 
-function page(steps: Step[], notice: string) {
+function page(steps: Step[], notice: string, kept: string) {
   return html`
     <!doctype html>
     <html lang="en">
@@ -81,7 +81,7 @@ function page(steps: Step[], notice: string) {
       html`<section class="card" aria-labelledby="step-${i}">
 <h2 id="step-${i}">${i + 1}. ${step.title}</h2>
 <p>${step.text}</p>
-${step.standIn ? html`<p class="soft">${step.standIn}</p>` : ''}
+${step.notes.map((note) => html`<p class="soft">${note}</p>`)}
 <div class="row">${
         step.links.map((link) =>
           html`<a class="button second" href="${link.href}">${link.text}</a>`
@@ -94,7 +94,7 @@ ${step.standIn ? html`<p class="soft">${step.standIn}</p>` : ''}
 </section>`
     )}
         </main>
-        <footer>Stop it with Ctrl-C. The next start finds everything as it was; npm start -- --fresh forgets it.</footer>
+        <footer>Stop it with Ctrl-C. ${kept} npm start -- --fresh forgets all of it.</footer>
       </body>
     </html>
   `;

@@ -21,6 +21,13 @@ export interface PartOptions {
   timeoutMs?: number;
 }
 
+const started: (() => Promise<void>)[] = [];
+
+/** Ends whatever was started here, last first; also what is not ready yet. */
+export async function stopParts(): Promise<void> {
+  for (const stop of started.splice(0).reverse()) await stop();
+}
+
 /**
  * Starts one of the services as it runs in production and waits until it is ready.
  * Throws with the last lines it printed when it ends early or stays unready for 20 s.
@@ -41,6 +48,7 @@ export async function startPart(options: PartOptions): Promise<Part> {
   const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
   let running = true;
   void ended.then(() => running = false);
+  started.push(() => stop(child, ended));
 
   const deadline = Date.now() + (options.timeoutMs ?? 20_000);
   while (!await answers(options.url + options.readyPath)) {

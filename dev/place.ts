@@ -12,6 +12,8 @@ export interface Place {
   secret(name: string): string;
   read(path: string): string;
   write(path: string, text: string): string;
+  /** A service's config, written as JSON, which is YAML: its path. */
+  config(name: string, value: unknown): string;
 }
 
 const PORTS = {
@@ -20,16 +22,15 @@ const PORTS = {
   provisioner: 8081,
   unsealer: 8082,
   keycloak: 8083,
-  vault: 8200,
 };
 export type PortName = keyof typeof PORTS;
 
-/** `PORT_FRONT=9000 npm start` moves a port; `HACKSPACE_DEV` moves the folder. */
+/** `PORT_FRONT=9000 npm start` moves a port; `HACKSPACE_DEV` moves the folder, of which `part` is one. */
 export function openPlace(
   env: Record<string, string | undefined>,
-  options: { fresh: boolean },
+  options: { fresh: boolean; part?: string },
 ): Place {
-  const folder = env['HACKSPACE_DEV'] ?? '.hackspace';
+  const folder = join(env['HACKSPACE_DEV'] ?? '.hackspace', options.part ?? '');
   if (options.fresh) rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const ports = { ...PORTS };
@@ -62,5 +63,6 @@ export function openPlace(
     },
     read: (path) => readFileSync(path, 'utf8').trim(),
     write,
+    config: (name, value) => write(file(name), JSON.stringify(value, null, 2)),
   };
 }

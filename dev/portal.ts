@@ -1,108 +1,100 @@
 import { resolve } from 'node:path';
 import type { Calendars } from './calendars.ts';
-import { GROUP, idOf, PEOPLE, startKeycloakFacade } from './keycloak-facade.ts';
+import { GROUP, idOf } from './keycloak-facade.ts';
 import { type Part, startPart } from './part.ts';
 import type { Place } from './place.ts';
-import type { Vault } from './vault.ts';
 
-export interface Portal {
-  parts: Part[];
-  url: string;
-  /** The tenants repo: a bare repository on disk. */
-  repository: string;
+/** What the provisioner finds around it: stand-ins, or the real programs. */
+export interface Around {
+  login: {
+    /** Keycloak's root, without `/realms/…`. */
+    url: string;
+    /** Client at which members log in, and the one that asks who pays. */
+    portal: Client;
+    lookup: Client;
+  };
+  /** The config's `store` and `cluster`. */
+  store: Record<string, unknown>;
+  cluster?: Record<string, unknown>;
+  /** What the policy says besides the plans; `repositories` at least. */
+  policy: Record<string, unknown>;
 }
 
-/** The provisioner with its pages, a facade of Keycloak to log in at, and the embedded tenants repo. */
-export async function startPortal(
-  place: Place,
-  calendars: Calendars,
-  vault: Vault | undefined,
-  log: (line: string) => void,
-): Promise<Portal> {
-  const url = `http://127.0.0.1:${place.ports.provisioner}`;
-  const secret = (name: string) => place.read(place.secret(name));
-  const keycloak = await startKeycloakFacade({
-    port: place.ports.keycloak,
-    people: PEOPLE,
-    clients: [
-      {
-        id: 'portal',
-        secret: secret('keycloak-portal'),
-        redirectUris: [`${url}/auth/callback`],
-        postLogoutRedirectUris: [`${url}/`],
-      },
-      { id: 'provisioner', secret: secret('keycloak-provisioner') },
-    ],
+export interface Client {
+  id: string;
+  secretFile: string;
+}
+
+export interface PortalOptions {
+  around: Around;
+  calendars: Pick<Calendars, 'url'>;
+  /** The unsealer's URL, where there is a vault. */
+  unsealer: string | undefined;
+  /** Laid over the config: shorter periods, letters. */
+  more?: Record<string, unknown>;
+  log: (line: string) => void;
+}
+
+/** The provisioner with its pages. */
+export async function startPortal(place: Place, options: PortalOptions): Promise<Part> {
+  const { around, calendars, unsealer } = options;
+  const { login } = around;
+  const url = portalUrl(place);
+  const issuer = `${login.url}/realms/hackspace`;
+  const policy = place.config('policy.yaml', {
+    plans: {
+      small: plan('Small: a calendar and a web page', '2', '2Gi', '10Gi', 10),
+      large: plan('Large: ask an administrator first', '4', '8Gi', '50Gi', 30),
+    },
+    defaultPlan: 'small',
+    tenantsPerMember: 3,
+    ...around.policy,
   });
-  const facade: Part = { name: 'keycloak facade', url: keycloak.url, stop: () => keycloak.stop() };
-  try {
-    const repository = resolve(place.file('tenants.git'));
-    const policy = place.write(
-      place.file('policy.yaml'),
-      JSON.stringify(
-        {
-          plans: {
-            small: plan('Small: a calendar and a web page', '2', '2Gi', '10Gi', 10),
-            large: plan('Large: ask an administrator first', '4', '8Gi', '50Gi', 30),
-          },
-          defaultPlan: 'small',
-          tenantsPerMember: 3,
-          repositories: ['https://codeberg.org', 'https://github.com'],
-        },
-        null,
-        2,
-      ),
-    );
-    const config = place.write(
-      place.file('provisioner.yaml'),
-      JSON.stringify(
-        {
-          listen: { port: place.ports.provisioner },
-          publicUrl: url,
-          policyFile: resolve(policy),
-          state: resolve(place.file('provisioner', 'state')),
-          space: { name: 'hackspace', joinUrl: 'https://space.example/join' },
-          api: { issuer: keycloak.issuer, clients: ['portal'] },
-          portal: {
-            issuer: keycloak.issuer,
-            clientId: 'portal',
-            clientSecretFile: resolve(place.secret('keycloak-portal')),
-            sessionSecretFile: resolve(place.secret('portal-sessions')),
-          },
-          store: { kind: 'bare-git', repositoryDir: repository },
-          membership: {
-            kind: 'keycloak',
-            url: keycloak.url,
-            realm: 'hackspace',
-            clientId: 'provisioner',
-            clientSecretFile: resolve(place.secret('keycloak-provisioner')),
-            paying: { groupId: idOf(GROUP) },
-            knownMember: idOf('admin'),
-          },
-          export: { archiveDir: resolve(place.file('provisioner', 'archives')) },
-          icsProxy: {
-            url: calendars.url,
-            feed: 'space',
-            tokenFile: resolve(place.secret('ics-proxy-admin')),
-          },
-          ...(vault ? { unsealer: { url: vault.unsealer } } : {}),
-        },
-        null,
-        2,
-      ),
-    );
-    const part = await startPart({
-      name: 'provisioner',
-      args: ['services/provisioner/main.ts', '--config', config],
-      url,
-      readyPath: '/readyz',
-      log,
-    });
-    return { parts: [facade, part], url, repository };
-  } catch (error) {
-    await keycloak.stop();
-    throw error;
-  }
+  const config = place.config('provisioner.yaml', {
+    listen: { port: place.ports.provisioner },
+    publicUrl: url,
+    policyFile: resolve(policy),
+    state: resolve(place.file('provisioner', 'state')),
+    space: { name: 'hackspace', joinUrl: 'https://space.example/join' },
+    api: { issuer, clients: [login.portal.id] },
+    portal: {
+      issuer,
+      clientId: login.portal.id,
+      clientSecretFile: login.portal.secretFile,
+      sessionSecretFile: resolve(place.secret('portal-sessions')),
+    },
+    store: around.store,
+    membership: {
+      kind: 'keycloak',
+      url: login.url,
+      realm: 'hackspace',
+      clientId: login.lookup.id,
+      clientSecretFile: login.lookup.secretFile,
+      // The facade's people and the realm of the real one have the same ids.
+      paying: { groupId: idOf(GROUP) },
+      knownMember: idOf('admin'),
+    },
+    export: { archiveDir: resolve(place.file('provisioner', 'archives')) },
+    icsProxy: {
+      url: calendars.url,
+      feed: 'space',
+      tokenFile: resolve(place.secret('ics-proxy-admin')),
+    },
+    ...(unsealer ? { unsealer: { url: unsealer } } : {}),
+    ...(around.cluster ? { cluster: around.cluster } : {}),
+    ...options.more,
+  });
+  return await startPart({
+    name: 'provisioner',
+    args: ['services/provisioner/main.ts', '--config', config],
+    url,
+    readyPath: '/readyz',
+    log: options.log,
+  });
+}
+
+export function portalUrl(place: Place): string {
+  return `http://127.0.0.1:${place.ports.provisioner}`;
 }
 
 function plan(title: string, cpu: string, memory: string, storage: string, pods: number) {

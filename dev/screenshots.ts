@@ -54,7 +54,7 @@ if (only !== 'world') await portal(running.browser);
 async function devWorld(browser: Browser) {
   const folder = await mkdtemp(join(tmpdir(), 'hackspace-shots-'));
   const ports: Record<string, string> = {};
-  for (const name of ['FRONT', 'ICS_PROXY', 'PROVISIONER', 'UNSEALER', 'KEYCLOAK', 'VAULT']) {
+  for (const name of ['FRONT', 'ICS_PROXY', 'PROVISIONER', 'UNSEALER', 'KEYCLOAK']) {
     ports[`PORT_${name}`] = await freePort();
   }
   const at = (name: string) => `http://127.0.0.1:${ports[`PORT_${name}`]}`;
@@ -77,7 +77,7 @@ async function devWorld(browser: Browser) {
       const feed = (await readFile(join(folder, 'secrets', 'feed-full'), 'utf8')).trim();
       await page.goto(feed.replace('.ics?', '?'));
       await keep(page, `agenda${suffix}`);
-      // Without OpenBao there is no vault to show, and no unsealer.
+      // Without openssl there is no vault, and no unsealer.
       if (await page.goto(at('UNSEALER')).then(() => true, () => false)) {
         await keep(page, `unsealer${suffix}`);
       }

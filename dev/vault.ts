@@ -1,109 +1,128 @@
-import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openbao, startOpenBao } from '../tests/peers/openbao.ts';
-import { type Part, startPart } from './part.ts';
+import { startSimulator } from '../services/unsealer/simulator.ts';
+import { ask } from '../tests/peers/lib/http.ts';
+import { findProgram } from '../tests/peers/lib/run.ts';
+import { createAuthority } from '../tests/peers/lib/tls.ts';
+import { type OpenBao, openbao, startOpenBao } from '../tests/peers/openbao.ts';
 import type { Place } from './place.ts';
 
+/** A vault of which two of three shares open each node. */
 export interface Vault {
-  parts: Part[];
-  unsealer: string;
+  /** What it is, in words. */
+  what: string;
   /** What stands where OpenBao would; undefined when it is the real one. */
   standIn: string | undefined;
-  /** Restarts the vault, sealed, and tells how long it stayed so. */
-  restart(): Promise<string>;
+  /** The real one. */
+  bao: OpenBao | undefined;
+  nodes: VaultNode[];
+  caFile: string;
+  keys: readonly string[];
+  clusterId: string;
+}
+
+export interface VaultNode {
+  id: string;
+  url: string;
+  /** The name in its certificate. */
+  san: string;
+  /** Rejects while nobody listens. */
+  sealed(): Promise<boolean>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Why there can be no vault here at all, with the command that mends it. */
+export function vaultMissing(): string | undefined {
+  return findProgram('openssl') ? undefined : 'no openssl to make certificates with; ' +
+    'bring it with: apt-get install openssl';
 }
 
 /**
- * OpenBao with an unsealer beside it that opens it after each restart. The real server where
- * `npm run peers -- openbao` has built it; otherwise nothing, and the front page says so. The vault
- * itself is new at each start.
+ * OpenBao, where `npm run peers -- openbao` has built it; otherwise the unsealer's simulator of it, sealed
+ * until the unsealer comes. New with each start.
  */
-export async function startVault(
-  place: Place,
-  log: (line: string) => void,
-): Promise<Vault | undefined> {
-  if (openbao.missing()) return undefined;
-  const bao = await startOpenBao({ shares: 3, threshold: 2 });
-  const vault: Part = { name: 'openbao', url: bao.url, stop: () => bao.stop() };
-  try {
-    const { cluster_id: clusterId } = await bao.node.sealStatus();
-    const url = `http://127.0.0.1:${place.ports.unsealer}`;
-    const shareFiles = [1, 2].map((n) => resolve(place.file('unsealer', `share-${n}.jwe`)));
-    const config = place.write(
-      place.file('unsealer.yaml'),
-      JSON.stringify(
-        {
-          listen: { port: place.ports.unsealer },
-          state: resolve(place.file('unsealer', 'state')),
-          singleBox: 'one process may open the vault alone',
-          callers: {
-            wake: { tokenFile: resolve(place.secret('unsealer-wake')) },
-            operators: { tokenFile: resolve(place.secret('unsealer-operator')) },
-          },
-          clusters: {
-            core: {
-              nodes: [{ id: 'bao-0', url: bao.url, san: 'bao-0.test' }],
-              caFile: bao.caFile,
-              threshold: 2,
-              shares: 3,
-              clusterId,
-              shareFiles,
-              keyFile: resolve(place.secret('unsealer-kek')),
-            },
-          },
-        },
-        null,
-        2,
-      ),
-    );
-    // A hold that an earlier vault left behind, and its shares, are of no use to this one.
-    rmSync(place.file('unsealer', 'state'), { recursive: true, force: true });
-    for (const [i, file] of shareFiles.entries()) {
-      rmSync(file, { force: true });
-      await enroll(config, file, bao.keys[i]!);
-    }
-    const unsealer = await startPart({
-      name: 'unsealer',
-      args: ['services/unsealer/main.ts', '--config', config],
-      url,
-      readyPath: '/healthz',
-      log,
-    });
-    return {
-      parts: [vault, unsealer],
-      unsealer: url,
-      standIn: undefined,
-      async restart() {
-        await bao.restart();
-        const from = performance.now();
-        while ((await bao.node.sealStatus()).sealed) {
-          if (performance.now() - from > 20_000) {
-            return 'The vault was restarted and is still sealed.';
-          }
-          await new Promise((done) => setTimeout(done, 10));
-        }
-        const ms = Math.round(performance.now() - from);
-        return `The vault was restarted, sealed, and open again ${ms} ms after it first answered.`;
-      },
-    };
-  } catch (error) {
-    await bao.stop();
-    throw error;
-  }
+export async function startVault(place: Place, nodes = 1): Promise<Vault> {
+  return openbao.missing() ? await simulated(place) : await real(nodes);
 }
 
-/** The share goes in by standard input, as an operator would do it. */
-function enroll(config: string, out: string, share: string): Promise<void> {
-  const args = ['services/unsealer/cli.ts', 'enroll', '--config', config, '--cluster', 'core'];
-  const child = spawn(process.execPath, [...args, '--out', out], {
-    stdio: ['pipe', 'ignore', 'pipe'],
+async function real(count: number): Promise<Vault> {
+  const bao = await startOpenBao({ nodes: count, shares: 3, threshold: 2 });
+  const raft = count > 1 ? `, ${count} raft nodes` : '';
+  return {
+    what: `OpenBao ${bao.version}${raft}`,
+    standIn: undefined,
+    bao,
+    caFile: bao.caFile!,
+    keys: bao.keys,
+    clusterId: (await bao.node.sealStatus()).cluster_id,
+    nodes: bao.nodes.map((node) => ({
+      id: node.name,
+      url: node.url,
+      san: `${node.name}.test`,
+      sealed: () => sealed(node.url, bao.ca!),
+      start: () => node.start(),
+      stop: () => node.stop(),
+    })),
+  };
+}
+
+async function simulated(place: Place): Promise<Vault> {
+  const san = 'simulator.test';
+  const authority = await createAuthority(resolve(place.file('simulator', 'pki')), 'simulator CA');
+  const { cert, key } = await authority.issue('node', {
+    subject: '/CN=simulator',
+    sans: [`DNS:${san}`],
   });
-  let said = '';
-  child.stderr.on('data', (chunk) => said += chunk);
-  child.stdin.end(share);
-  return new Promise((done, fail) => {
-    child.on('error', fail);
-    child.on('exit', (code) => code === 0 ? done() : fail(new Error(said.trim())));
-  });
+  const simulator = await startSimulator({ nodes: 1, threshold: 2, shares: 3, cert, key });
+  const { keys, clusterId } = simulator;
+  return {
+    what: 'a simulator of OpenBao’s unsealing',
+    standIn:
+      'A SIMULATOR stands where OpenBao would: it answers about seals and takes shares as the ' +
+      `real server does, and keeps no secret. ${openbao.command} brings the real one.`,
+    bao: undefined,
+    caFile: authority.certFile,
+    keys,
+    clusterId,
+    nodes: simulator.nodes.map((node) => ({
+      id: node.id,
+      url: node.url,
+      san,
+      sealed: () => sealed(node.url, authority.cert, san),
+      start: () => node.start(),
+      stop: () => node.stop(),
+    })),
+  };
+}
+
+async function sealed(url: string, ca: string, servername = 'localhost'): Promise<boolean> {
+  return (await ask(`${url}/v1/sys/seal-status`, { ca, servername, timeoutMs: 2000 })).json()
+    .sealed;
+}
+
+/** When a node first answered, and when it was open: in ms since its start. */
+export interface Reopened {
+  answered: number;
+  open: number;
+}
+
+/** Stops all nodes, starts them, and looks every 10 ms. */
+export async function restartVault({ nodes }: Vault): Promise<Reopened[]> {
+  await Promise.all(nodes.map((node) => node.stop()));
+  return await Promise.all(nodes.map(async (node) => {
+    const began = performance.now();
+    const starting = node.start();
+    let answered: number | undefined;
+    while (performance.now() - began < 30_000) {
+      const sealed = await node.sealed().catch(() => undefined);
+      const ms = Math.round(performance.now() - began);
+      if (sealed !== undefined) answered ??= ms;
+      if (sealed === false) {
+        await starting;
+        return { answered: answered!, open: ms };
+      }
+      await new Promise((done) => setTimeout(done, 10));
+    }
+    throw new Error('The vault was restarted and is still sealed.');
+  }));
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { openPlace } from '../../dev/place.ts';
 import { startPortal } from '../../dev/portal.ts';
+import { standIns } from '../../dev/stand-ins.ts';
 import { startBrowser } from '../peers/browser.ts';
 import { type Bench, median, round } from './lib/measure.ts';
 
@@ -19,8 +20,13 @@ export const bench: Bench = async (report, note, quick) => {
   const env: Record<string, string> = { HACKSPACE_DEV: folder };
   for (const name of ['PROVISIONER', 'KEYCLOAK']) env[`PORT_${name}`] = await freePort();
   const place = openPlace(env, { fresh: true });
-  const nowhere = { url: 'http://127.0.0.1:1' } as Parameters<typeof startPortal>[1];
-  const portal = await startPortal(place, nowhere, undefined, () => {});
+  const around = await standIns(place);
+  const portal = await startPortal(place, {
+    around,
+    calendars: { url: 'http://127.0.0.1:1' },
+    unsealer: undefined,
+    log: () => {},
+  });
   try {
     await using running = await startBrowser();
     const origin = portal.url;
@@ -86,7 +92,8 @@ export const bench: Bench = async (report, note, quick) => {
     note(`load of the machine at the start: ${load}; medians of ${runs}`);
     note('nothing is compressed by the service; an ingress in front may');
   } finally {
-    for (const part of portal.parts.reverse()) await part.stop();
+    await portal.stop();
+    await around.stop();
     await rm(folder, { recursive: true, force: true });
   }
 };

@@ -1,20 +1,9 @@
 import { createPublicKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../peers/kubernetes.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { type OpenBao, startOpenBao } from '../peers/openbao.ts';
-import { ROOT } from './documents.ts';
-
-/** The role and the policy that docs/inter-cluster-auth.md tells a hackspace to write. */
-function documented(accessor: string) {
-  const page = readFileSync(join(ROOT, 'docs/inter-cluster-auth.md'), 'utf8');
-  const policy = /bao policy write tenant - <<EOF\n([\s\S]*?)\nEOF/.exec(page)![1]!
-    .replace('$ACCESSOR', accessor);
-  const role = JSON.parse(/role\/tenant - <<EOF\n([\s\S]*?)\nEOF/.exec(page)![1]!);
-  return { policy, role };
-}
+import { letTenantsIn } from './tenant-vault.ts';
 
 needs('openbao', 'kubernetes')(
   'one policy for all tenants, real tokens against a real vault',
@@ -37,16 +26,11 @@ needs('openbao', 'kubernetes')(
         })
       );
       const issuer = (await cluster.call('/.well-known/openid-configuration')).issuer;
-      await root('POST', '/v1/sys/mounts/secret', { type: 'kv', options: { version: '2' } });
-      await root('POST', '/v1/sys/auth/jwt-member-prod', { type: 'jwt' });
+      await letTenantsIn(bao);
       await root('POST', '/v1/auth/jwt-member-prod/config', {
         jwt_validation_pubkeys: pems,
         bound_issuer: issuer,
       });
-      const { accessor } = (await root('GET', '/v1/sys/auth'))['jwt-member-prod/'];
-      const { policy, role } = documented(accessor);
-      await root('PUT', '/v1/sys/policies/acl/tenant', { policy });
-      await root('POST', '/v1/auth/jwt-member-prod/role/tenant', role);
       for (const name of ['ada', 'mallory']) {
         const namespace = `tenant-${name}`;
         await cluster.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${namespace}}}`);

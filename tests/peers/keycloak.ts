@@ -111,7 +111,7 @@ class Running implements Keycloak {
   async #token(issuer: string, form: Record<string, string>): Promise<string> {
     const answer = await ask(`${issuer}/protocol/openid-connect/token`, {
       method: 'POST',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000, // the first one, on a busy machine
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams(form).toString(),
     });
@@ -128,7 +128,7 @@ class Running implements Keycloak {
     }
     const headers = { authorization: `Bearer ${this.#admin.token}`, ...options.headers };
     const base = `${this.url}/admin/realms/${this.realm}`;
-    return await ask(base + path, { timeoutMs: 20_000, ...options, headers });
+    return await ask(base + path, { timeoutMs: 60_000, ...options, headers });
   }
   async #must(path: string, options: Ask = {}) {
     const answer = await this.admin(path, options);

@@ -18,7 +18,8 @@ import { dirname, join, relative } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { crdFiles, type CrdName, installCrds } from '../../infra/crds.ts';
 import { type Flux, startFlux } from '../../peers/flux.ts';
-import { ControlPlane } from '../../peers/kubernetes.ts';
+import type { GitServer } from '../../peers/git.ts';
+import { ControlPlane, type Kubernetes } from '../../peers/kubernetes.ts';
 import { here } from '../../peers/lib/here.ts';
 import { runOk } from '../../peers/lib/run.ts';
 import { openSandbox } from '../../peers/lib/sandbox.ts';
@@ -30,15 +31,34 @@ export interface SignedRepository {
   /** Replaces the whole tree by these files in one commit; returns its hash. */
   replace(files: Record<string, string>, sign?: boolean): Promise<string>;
 }
-export interface House extends AsyncDisposable {
+/** The tenants repo as Flux reads it. Its branch main must have a signed commit. */
+export interface Tracked {
+  url: string;
+  username: string;
+  password: string;
+  /** The provisioner's public SSH key. */
+  signer: string;
+}
+export interface TreeOptions {
+  /** Default a built control plane that ends with this. */
+  kubernetes?: Kubernetes;
+  tenants: (git: GitServer) => Tracked | Promise<Tracked>;
+  /** More changes to the text of each shipped file. */
+  change?: (text: string) => string;
+  /** Default true. False: no helm-controller, and in place of the charts' stand-ins only their CRDs. */
+  helm?: boolean;
+}
+export interface Tree extends AsyncDisposable {
   flux: Flux;
-  tenants: SignedRepository;
-  /** A member's own repository; unsigned. */
-  member(name: string): Promise<SignedRepository>;
   /** Origin that members' repositories lie on. */
   origin: string;
   /** First time each Kustomization was seen ready, in ms since the start. */
   readyAt: Map<string, number>;
+}
+export interface House extends Tree {
+  tenants: SignedRepository;
+  /** A member's own repository; unsigned. */
+  member(name: string): Promise<SignedRepository>;
 }
 
 export function filesBelow(folder: string): string[] {
@@ -58,20 +78,49 @@ export function kustomizeEnvironment(): Record<string, string> {
   );
 }
 
+/** The tree with a tenants repo of its own on the same git server. */
 export async function openHouse(): Promise<House> {
   const sandbox = await openSandbox('house');
   try {
-    const flux = await startFlux({ helm: true, kustomizeEnv: kustomizeEnvironment() });
+    const key = await signingKey(sandbox.folder);
+    let tenants: SignedRepository | undefined;
+    const tree = await raiseTree({
+      async tenants(git) {
+        const { url, folder } = await git.createRepository('tenants');
+        tenants = signed(url, folder, sandbox.folder, key.path);
+        await tenants.replace({ 'tenants/.keep': '' }, true);
+        return { url, username: 'flux', password: 'unused-on-loopback', signer: key.publicKey };
+      },
+    });
+    sandbox.onEnd(() => tree[Symbol.asyncDispose]());
+    return {
+      ...tree,
+      tenants: tenants!,
+      async member(name) {
+        const { url, folder } = await tree.flux.git.createRepository(name);
+        return signed(url, folder, sandbox.folder, key.path);
+      },
+      [Symbol.asyncDispose]: () => sandbox.end(),
+    };
+  } catch (error) {
+    await sandbox.end();
+    throw error;
+  }
+}
+
+export async function raiseTree(options: TreeOptions): Promise<Tree> {
+  const sandbox = await openSandbox('tree');
+  try {
+    const { kubernetes, helm = true, change = (text) => text } = options;
+    const flux = await startFlux({
+      helm,
+      kustomizeEnv: kustomizeEnvironment(),
+      ...(kubernetes ? { kubernetes } : {}),
+    });
     sandbox.onEnd(() => flux.stop());
     const { kubernetes: cluster, git } = flux;
-    const key = await signingKey(sandbox.folder);
     const origin = git.url.replace(/\/$/, '');
-    const repository = async (name: string) => {
-      const { url, folder } = await git.createRepository(name);
-      return signed(url, folder, sandbox.folder, key.path);
-    };
-    const tenants = await repository('tenants');
-    await tenants.replace({ 'tenants/.keep': '' }, true);
+    const tenants = await options.tenants(git);
 
     const upstream = await git.createRepository('gateway-api');
     const crds: Record<string, string> = {};
@@ -82,32 +131,25 @@ export async function openHouse(): Promise<House> {
     const { tag } = fluxObject('infra/crds/gateway-api.yaml', 'GitRepository').spec.ref;
     await upstream.git('tag', tag, 'main');
 
-    const charts = await serveCharts(sandbox);
+    const charts = helm ? await serveCharts(sandbox) : undefined;
+    if (!helm) await installCrds(cluster, Object.values(brings));
     const platform = await git.createRepository('member-prod');
-    await platform.commit(
-      shippedTree((text) =>
-        text.replaceAll('https://git.hackspace.example/hackspace/tenants.git', tenants.url)
-          .replaceAll('https://github.com/kubernetes-sigs/gateway-api', upstream.url)
-          .replace(/(kind: HelmRepository[\s\S]*?url: )\S+/g, `$1${charts}`)
-          .replace(/gitOrigins: .*/, `gitOrigins: ${origin}`)
-          .replace(/retryInterval: \w+/g, 'retryInterval: 1s')
-      ),
+    const tree = shippedTree((text) =>
+      change(text).replaceAll('https://git.hackspace.example/hackspace/tenants.git', tenants.url)
+        .replaceAll('https://github.com/kubernetes-sigs/gateway-api', upstream.url)
+        .replace(/(kind: HelmRepository[\s\S]*?url: )\S+/g, `$1${charts}`)
+        .replace(/gitOrigins: .*/, `gitOrigins: ${origin}`)
+        .replace(/retryInterval: \w+/g, 'retryInterval: 1s')
     );
+    await platform.commit(helm ? tree : withoutCharts(tree));
 
     // What the Flux Operator does with the FluxInstance.
     await installCrds(cluster, ['flux-operator']);
     const { sync } = fluxObject('clusters/member-prod/flux-instance.yaml', 'FluxInstance').spec;
     await cluster.apply(operatorsPart(platform.url, sync.path));
-    await cluster.apply(secrets(key.publicKey));
+    await cluster.apply(secrets(tenants));
     const readyAt = watchReady(flux, sandbox);
-    return {
-      flux,
-      tenants,
-      member: repository,
-      origin,
-      readyAt,
-      [Symbol.asyncDispose]: () => sandbox.end(),
-    };
+    return { flux, origin, readyAt, [Symbol.asyncDispose]: () => sandbox.end() };
   } catch (error) {
     await sandbox.end();
     throw error;
@@ -115,10 +157,19 @@ export async function openHouse(): Promise<House> {
 }
 
 /** The quota controller looks for new kinds every half minute; at its start it knows them all. */
-export async function knowNewKinds({ flux }: House): Promise<void> {
+export async function knowNewKinds({ flux }: Tree): Promise<void> {
   if (!(flux.kubernetes instanceof ControlPlane)) return;
   await flux.kubernetes.controllers?.stop('SIGKILL');
   await flux.kubernetes.controllers?.start();
+}
+
+/** The tree with nothing but a ConfigMap where the charts were. */
+function withoutCharts(tree: Record<string, string>): Record<string, string> {
+  const folder = 'flux/infra/controllers/';
+  const rest = Object.entries(tree).filter(([path]) => !path.startsWith(folder));
+  const map =
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: no-charts, namespace: flux-system}\n';
+  return { ...Object.fromEntries(rest), [`${folder}no-charts.yaml`]: map };
 }
 
 // deno-lint-ignore no-explicit-any -- a manifest
@@ -166,13 +217,13 @@ spec:
 `;
 }
 
-function secrets(publicKey: string): string {
+function secrets({ username, password, signer }: Tracked): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'List',
     items: [
-      ['tenants-repo', { username: 'flux', password: 'unused-on-loopback' }],
-      ['tenants-signers', { 'provisioner.sshpub': publicKey }],
+      ['tenants-repo', { username, password }],
+      ['tenants-signers', { 'provisioner.sshpub': signer }],
     ].map(([name, stringData]) => ({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -183,7 +234,7 @@ function secrets(publicKey: string): string {
 }
 
 /** An SSH key of its own for signing, as the provisioner has one. */
-async function signingKey(folder: string): Promise<{ path: string; publicKey: string }> {
+export async function signingKey(folder: string): Promise<{ path: string; publicKey: string }> {
   const path = join(folder, 'signing');
   await runOk('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'provisioner', '-f', path]);
   return { path, publicKey: readFileSync(`${path}.pub`, 'utf8') };
@@ -191,7 +242,13 @@ async function signingKey(folder: string): Promise<{ path: string; publicKey: st
 
 const env = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', GIT_TERMINAL_PROMPT: '0' };
 
-function signed(url: string, folder: string, scratch: string, key: string): SignedRepository {
+/** `folder`: what to clone and push, where that differs from `url`; `scratch`: for working copies. */
+export function signed(
+  url: string,
+  folder: string,
+  scratch: string,
+  key: string,
+): SignedRepository {
   return {
     url,
     async replace(files, sign = false) {

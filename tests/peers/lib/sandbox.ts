@@ -54,6 +54,12 @@ export interface Sandbox extends AsyncDisposable {
 }
 
 let swept = false;
+const open = new Set<Sandbox>();
+
+/** Ends whatever this process has open, also what is still being started: for a Ctrl-C. */
+export async function endSandboxes(): Promise<void> {
+  await Promise.allSettled([...open].map((each) => each.end()));
+}
 
 /** Opens a sandbox; the first of a process sweeps what dead runs left behind. */
 export async function openSandbox(name: string): Promise<Sandbox> {
@@ -78,6 +84,7 @@ export async function openSandbox(name: string): Promise<Sandbox> {
   let ended: Promise<void> | undefined;
 
   const endAll = async () => {
+    open.delete(sandbox);
     const failures: unknown[] = [];
     for (const each of ends.reverse()) {
       try {
@@ -93,7 +100,7 @@ export async function openSandbox(name: string): Promise<Sandbox> {
     if (failures.length > 0) throw failures[0];
   };
 
-  return {
+  const sandbox: Sandbox = {
     name,
     folder,
     async port() {
@@ -102,6 +109,7 @@ export async function openSandbox(name: string): Promise<Sandbox> {
       return reserved.port;
     },
     async spawn(childName, command, args, options = {}) {
+      if (ended) throw new Error(`Cannot start ${childName}: ${name} was ended`);
       const log = join(logFolder(), `${folder.split('/').at(-1)}-${childName}.log`);
       const child = new Started(childName, log, command, args, options, write);
       children.push(child);
@@ -116,6 +124,8 @@ export async function openSandbox(name: string): Promise<Sandbox> {
     end: () => (ended ??= endAll()),
     [Symbol.asyncDispose]: () => (ended ??= endAll()),
   };
+  open.add(sandbox);
+  return sandbox;
 }
 
 class Started implements Child {
