@@ -1,12 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ICAL from 'ical.js';
 import nodeIcal from 'node-ical';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DEBIAN_PYTHON } from '../../tests/peers/calendar-clients.ts';
+import {
+  DEBIAN_PYTHON,
+  readByPython,
+  startVdirsyncer,
+} from '../../tests/peers/calendar-clients.ts';
 import { needs } from '../../tests/peers/lib/needs.ts';
 import { calendar, createWorld, event, type World } from './testing/world.ts';
 
@@ -180,17 +184,7 @@ describe('libraries', () => {
 
 needs('python-icalendar')('python-icalendar', () => {
   test('agrees on every component and its start', async () => {
-    const script = `
-import icalendar, json, sys, datetime, warnings
-warnings.simplefilter('ignore')
-root = icalendar.Calendar.from_ical(sys.stdin.buffer.read())
-out = []
-for e in root.walk('VEVENT'):
-    start = e['DTSTART'].dt
-    if isinstance(start, datetime.datetime): start = start.astimezone(datetime.timezone.utc)
-    out.append([str(e['SUMMARY']), start.isoformat()])
-print(json.dumps(out))`;
-    const found = JSON.parse(await python(script, text)) as [string, string][];
+    const found = await readByPython(text);
     expect(found.map(([summary]) => summary).sort()).toEqual(COMPONENTS);
     const starts = Object.fromEntries(found);
     expect(starts['Custom zone of a']).toBe('2026-12-10T09:00:00+00:00');
@@ -222,28 +216,10 @@ print(json.dumps({'errors': root.count_errors(), 'summaries': out}))`;
 needs('khal')('vdirsyncer and khal', () => {
   test.each(['query', 'basic'])('pull the feed by %s and agree on every occurrence', async (by) => {
     const home = join(folder, by);
-    await mkdir(join(home, 'calendar'), { recursive: true });
     const remote = by === 'query'
       ? `url = "${base}/proxy/feed.ics?token=${token}"`
       : `url = "${base}/proxy/feed.ics"\nusername = "me"\npassword = "${token}"`;
-    await writeFile(
-      join(home, 'vdirsyncer'),
-      `[general]
-status_path = "${home}/status"
-[pair feed]
-a = "remote"
-b = "local"
-collections = null
-conflict_resolution = "a wins"
-[storage remote]
-type = "http"
-${remote}
-[storage local]
-type = "filesystem"
-path = "${home}/calendar"
-fileext = ".ics"
-`,
-    );
+    const vdirsyncer = await startVdirsyncer(home, remote);
     const format = '%Y-%m-%d %H:%M';
     await writeFile(
       join(home, 'khal'),
@@ -264,11 +240,9 @@ default_calendar = feed
 path = ${home}/khal.db
 `,
     );
-    const env = { ...process.env, HOME: home, VDIRSYNCER_CONFIG: join(home, 'vdirsyncer') };
-    await run('vdirsyncer', ['discover'], { env });
-    await run('vdirsyncer', ['sync'], { env });
+    await vdirsyncer.sync();
     // One file a UID: the override stays with its master.
-    expect(await readdir(join(home, 'calendar'))).toHaveLength(COMPONENTS.length - 1);
+    expect(await readdir(vdirsyncer.calendar)).toHaveLength(COMPONENTS.length - 1);
     const { stdout, stderr } = await run('khal', [
       '-c',
       join(home, 'khal'),
@@ -279,13 +253,13 @@ path = ${home}/khal.db
       '{start-long}|{end-long}|{title}',
       FROM,
       '30d',
-    ], { env });
+    ], { env: { ...process.env, HOME: home } });
     expect(stderr).not.toMatch(/warning|error/i);
     // What lasts several days is listed on each of them.
     const lines = new Set(stdout.split('\n').filter((l) => l.includes('|')).map((l) => l.trim()));
     expect([...lines].sort()).toEqual(EXPECTED);
     // The second time nothing has changed, and nothing is written.
-    expect((await run('vdirsyncer', ['sync'], { env })).stderr).not.toMatch(/Copying|Deleting/);
+    expect((await vdirsyncer.sync()).stderr).not.toMatch(/Copying|Deleting/);
   });
 });
 
