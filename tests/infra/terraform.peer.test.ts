@@ -8,10 +8,6 @@ import { needs } from '../peers/lib/needs.ts';
 import { startTofu, type Tofu } from '../peers/opentofu.ts';
 
 const source = fileURLToPath(new URL('../../terraform-json', import.meta.url));
-const programs = [
-  { name: 'tofu' },
-  ...(findProgram('terraform') ? [{ name: 'terraform', program: findProgram('terraform')! }] : []),
-];
 const runs = Object.keys(
   ['plan', 'refusals'].map((name) =>
     JSON.parse(readFileSync(join(source, `tests/${name}.tftest.json`), 'utf8')).run
@@ -19,11 +15,13 @@ const runs = Object.keys(
     .reduce((all, run) => ({ ...all, ...run }), {}),
 ).length;
 
-needs('opentofu')('terraform-json/', () => {
-  describe.each(programs)('with $name', ({ program }) => {
+// OpenTofu's peer brings the provider for both.
+for (const name of ['opentofu', 'terraform'] as const) {
+  needs('opentofu', name)(`terraform-json/ with ${name}`, () => {
     let tofu: Tofu, folder: string;
 
     beforeAll(async () => {
+      const program = name === 'terraform' && findProgram(name);
       tofu = await startTofu(program ? { program } : {});
       folder = tofu.copy(source);
       await tofu.ok(folder, ['init', '-input=false']);
@@ -96,4 +94,4 @@ needs('opentofu')('terraform-json/', () => {
       });
     });
   });
-});
+}

@@ -1,5 +1,5 @@
 /** Programs of the system that the machines' files are checked with. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { systemPeer } from './lib/peer.ts';
 import { findProgram } from './lib/run.ts';
 
@@ -65,16 +65,29 @@ export const qemu = systemPeer({
     existsSync('/usr/share/OVMF/OVMF_CODE_4M.fd'),
 });
 
-const images = '/usr/lib/debian-installer/images';
+export const dnsmasq = systemPeer({
+  name: 'dnsmasq',
+  had: debian,
+  command: 'apt-get install dnsmasq-base',
+  find: () => findProgram('dnsmasq'),
+});
 
-/** The newest of Debian's installers on this machine: its kernel and initrd. */
-export function netbootImages(): { release: string; kernel: string; initrd: string } | undefined {
-  for (const release of ['13', '12']) {
-    const folder = `${images}/${release}/amd64/text/debian-installer/amd64`;
-    if (existsSync(`${folder}/initrd.gz`)) {
-      return { release, kernel: `${folder}/linux`, initrd: `${folder}/initrd.gz` };
-    }
-  }
+/**
+ * The newest of Debian's netboot installers on this machine: its kernel and initrd. HACKSPACE_NETBOOT is the folder of
+ * another, as netboot.tar.gz unpacks.
+ */
+export function netbootImages():
+  | { release: string; folder: string; kernel: string; initrd: string }
+  | undefined {
+  const given = process.env.HACKSPACE_NETBOOT;
+  const installed = ['13', '12'].map((n) => `/usr/lib/debian-installer/images/${n}/amd64/text`);
+  const folder = (given ? [given] : installed).find((each) => existsSync(`${each}/version.info`));
+  if (!folder) return undefined;
+  const [, release = ''] = /^Debian version:\s*(\d+)/m.exec(
+    readFileSync(`${folder}/version.info`, 'utf8'),
+  ) ?? [];
+  const files = `${folder}/debian-installer/amd64`;
+  return { release, folder, kernel: `${files}/linux`, initrd: `${files}/initrd.gz` };
 }
 
 export const debianInstaller = systemPeer({

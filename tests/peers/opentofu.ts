@@ -1,11 +1,11 @@
-/** OpenTofu (and Terraform, where it is on PATH) with the real Proxmox provider, offline: a mirror on disk. */
+/** OpenTofu and Terraform with the real Proxmox provider, offline: a mirror on disk. */
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import versions from '../../versions.json' with { type: 'json' };
 import { goBuild } from './lib/go.ts';
 import { here } from './lib/here.ts';
-import { builtPeer } from './lib/peer.ts';
-import { type Ran, run, runOk, type RunOptions } from './lib/run.ts';
+import { builtPeer, systemPeer } from './lib/peer.ts';
+import { findProgram, type Ran, run, runOk, type RunOptions } from './lib/run.ts';
 import { openSandbox } from './lib/sandbox.ts';
 
 const tofuBuild = goBuild({
@@ -30,6 +30,14 @@ export const opentofu = builtPeer({
   version: versions.tools.opentofu,
   had: `built from the Go module proxy, with bpg/proxmox ${providerVersion}`,
   builds: [tofuBuild, providerBuild],
+});
+
+/** Cannot be built from the Go module proxy. */
+export const terraform = systemPeer({
+  name: 'terraform',
+  had: 'what is on PATH, with the provider that OpenTofu has',
+  command: 'the package of HashiCorp: https://developer.hashicorp.com/terraform/install',
+  find: () => findProgram('terraform'),
 });
 
 export interface Tofu extends AsyncDisposable {

@@ -16,6 +16,7 @@ import {
   checkzone,
   debconf,
   debianInstaller,
+  dnsmasq,
   isoTools,
   promtool,
   qemu,
@@ -23,7 +24,7 @@ import {
 } from './machines.ts';
 import { nginx } from './nginx.ts';
 import { openbao } from './openbao.ts';
-import { opentofu } from './opentofu.ts';
+import { opentofu, terraform } from './opentofu.ts';
 import { postgres } from './postgres.ts';
 import { radicale } from './radicale.ts';
 import { redis } from './redis.ts';
@@ -45,6 +46,7 @@ export const peers = {
   kustomize: kustomizePeer,
   talosctl: talosctlPeer,
   opentofu,
+  terraform,
   schemathesis: schemathesisPeer,
   'flux-helm': helm,
   'flux-notification': notification,
@@ -69,6 +71,7 @@ export const peers = {
   busybox,
   'named-checkzone': checkzone,
   'iso-tools': isoTools,
+  dnsmasq,
   qemu,
   'debian-installer': debianInstaller,
 } satisfies Record<string, Peer>;

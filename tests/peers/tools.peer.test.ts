@@ -62,25 +62,23 @@ const virtualMachine = (cpu: Record<string, unknown>) => ({
   },
 });
 
-needs('opentofu')('OpenTofu with bpg/proxmox', () => {
-  const planTest = (id: number) => ({
-    mock_provider: { proxmox: {} },
-    run: {
-      plan: {
-        command: 'plan',
-        assert: [{
-          condition: `\${proxmox_virtual_environment_vm.node.vm_id == ${id}}`,
-          error_message: 'another vm_id',
-        }],
-      },
+const planTest = (id: number) => ({
+  mock_provider: { proxmox: {} },
+  run: {
+    plan: {
+      command: 'plan',
+      assert: [{
+        condition: `\${proxmox_virtual_environment_vm.node.vm_id == ${id}}`,
+        error_message: 'another vm_id',
+      }],
     },
-  });
-  const programs = ['tofu', ...(findProgram('terraform') ? ['terraform'] : [])];
-
-  test.each(programs)(
-    '%s plans with a mocked provider, and knows the real schema',
-    async (name) => {
-      await using tofu = await startTofu(name === 'tofu' ? {} : { program: findProgram(name)! });
+  },
+});
+for (const name of ['opentofu', 'terraform'] as const) {
+  needs('opentofu', name)(`${name} with bpg/proxmox`, () => {
+    test('plans with a mocked provider, and knows the real schema', async () => {
+      const program = name === 'terraform' && findProgram(name);
+      await using tofu = await startTofu(program ? { program } : {});
       await using sandbox = await openSandbox('plan');
       const folder = sandbox.folder;
       const write = (file: string, content: unknown) =>
@@ -103,9 +101,9 @@ needs('opentofu')('OpenTofu with bpg/proxmox', () => {
       expect(refused.stderr + refused.stdout).toContain(
         'No argument or block type is named "corez"',
       );
-    },
-  );
-});
+    });
+  });
+}
 
 needs('kustomize')('kustomize', () => {
   test('builds a strategic merge over a base, and says which patch has no target', async () => {
