@@ -1,7 +1,7 @@
 /** A PC in software (qemu, no hardware help), its screen and its end. */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,16 +9,18 @@ import { join } from 'node:path';
 export type Firmware = 'bios' | 'uefi';
 
 export interface MachineOptions {
-  /** A private folder: sockets, the copy of the firmware's variables. */
+  /** A private folder: sockets, and what the firmware remembers from one start to the next. */
   folder: string;
   firmware: Firmware;
   /** Raw image of its only fixed disk. */
   disk?: string;
   cdrom?: string;
-  /** Started at once instead of what its firmware finds. */
-  linux?: { kernel: string; initrd: string; append: string };
   /** Of the card on user-mode network; none without. */
   mac?: string;
+  /** Offered to that card: a TFTP folder, and which file in it to start. A disk that boots comes first. */
+  netboot?: { folder: string; file: string };
+  /** Port of this loopback that leads to the guest's ssh. */
+  sshPort?: number;
 }
 
 export interface Machine extends AsyncDisposable {
@@ -29,8 +31,16 @@ export interface Machine extends AsyncDisposable {
   off: Promise<void>;
 }
 
+/** The path of a raw image of nothing, which takes no room yet. */
+export function blankDisk(folder: string, gib: number): string {
+  const disk = join(folder, 'disk.raw');
+  writeFileSync(disk, '');
+  truncateSync(disk, gib * 2 ** 30);
+  return disk;
+}
+
 export async function startMachine(options: MachineOptions): Promise<Machine> {
-  const { folder, firmware, disk, cdrom, linux, mac } = options;
+  const { folder, firmware, disk, cdrom, mac, netboot, sshPort } = options;
   const [serial, qmp, vars] = ['serial', 'qmp', 'vars.fd'].map((name) =>
     join(folder, `${firmware}-${name}`)
   ) as [string, string, string];
@@ -40,11 +50,11 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     '-accel',
     'tcg,thread=multi',
     '-cpu',
-    'max',
+    'qemu64',
     '-smp',
     '2',
     '-m',
-    '1536',
+    '2048',
   ];
   args.push(
     '-display',
@@ -58,23 +68,23 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     `unix:${qmp},server=on,wait=off`,
   );
   if (firmware === 'uefi') {
-    copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', vars);
+    if (!existsSync(vars)) copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', vars);
     args.push('-drive', 'if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd');
     args.push('-drive', `if=pflash,format=raw,file=${vars}`);
   }
   if (disk) {
     args.push('-drive', `id=disk,file=${disk},format=raw,if=none,cache=unsafe,discard=unmap`);
-    args.push('-device', 'virtio-blk-pci,drive=disk,serial=BLANK0001');
+    args.push('-device', 'virtio-blk-pci,drive=disk,serial=BLANK0001,bootindex=1');
   }
   if (cdrom) args.push('-cdrom', cdrom, '-boot', 'd');
-  if (linux) args.push('-kernel', linux.kernel, '-initrd', linux.initrd, '-append', linux.append);
-  args.push(
-    ...(mac
-      ? ['-netdev', 'user,id=net', '-device', `virtio-net-pci,netdev=net,mac=${mac}`]
-      : ['-net', 'none']),
-  );
+  if (mac) {
+    const tftp = netboot ? `,tftp=${netboot.folder},bootfile=${netboot.file}` : '';
+    const ssh = sshPort ? `,hostfwd=tcp:127.0.0.1:${sshPort}-10.0.2.15:22` : '';
+    args.push('-netdev', `user,id=net${tftp}${ssh}`);
+    args.push('-device', `virtio-net-pci,netdev=net,mac=${mac}${netboot ? ',bootindex=2' : ''}`);
+  } else args.push('-net', 'none');
 
-  const child = spawn('nice', ['-n', '5', 'qemu-system-x86_64', ...args], {
+  const child = spawn('nice', ['-n', '10', 'qemu-system-x86_64', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

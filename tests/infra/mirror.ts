@@ -1,30 +1,24 @@
-/**
- * A Debian mirror on loopback for a guest in qemu: it passes requests on to the mirror that this machine's apt is
- * configured with. `dists/SUITE/Release` is the body of InRelease, checked here by gpgv: some mirrors hold the two
- * at different ages, and the installer then finds no file whose hash is right.
- */
+/** A Debian mirror on loopback for a guest in qemu: it passes requests on to the one that this machine's apt is configured with. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
-const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface Mirror extends AsyncDisposable {
   port: number;
   /** Paths that the upstream mirror refused, with its status. */
   refused: Map<string, number>;
-  served: number;
 }
 
-/** The archive's address in apt's own configuration: the first one whose path ends in /debian. */
+/** The archive's address in apt's own configuration: the first one whose path ends in /debian. HACKSPACE_DEBIAN_MIRROR is another. */
 export async function configuredMirror(): Promise<URL> {
+  const given = process.env.HACKSPACE_DEBIAN_MIRROR;
+  if (given) return new URL(`${given.replace(/\/$/, '')}/`);
   const { stdout } = await exec('apt-get', ['indextargets', '--format', '$(SITE)']);
   for (const line of stdout.split('\n')) {
     if (/\/debian\/?$/.test(line)) return new URL(`${line.replace(/\/$/, '')}/`);
@@ -35,21 +29,16 @@ export async function configuredMirror(): Promise<URL> {
 export async function startMirror(): Promise<Mirror> {
   const upstream = await configuredMirror();
   const refused = new Map<string, number>();
-  const mirror = { port: 0, refused, served: 0 };
+  const mirror = { port: 0, refused };
 
   async function get(path: string, response: ServerResponse): Promise<void> {
-    const release = /^debian\/(dists\/[\w-]+)\/Release$/.exec(path);
-    if (/^debian\/dists\/[\w-]+\/Release\.gpg$/.test(path)) {
-      return void response.writeHead(404).end();
-    }
-    const url = new URL(release ? `/debian/${release[1]}/InRelease` : `/${path}`, upstream);
-    const answer = await fetch(url, { signal: AbortSignal.timeout(120_000) });
+    const answer = await fetch(new URL(`/${path}`, upstream), {
+      signal: AbortSignal.timeout(120_000),
+    });
     if (!answer.ok || !answer.body) {
       refused.set(path, answer.status);
       return void response.writeHead(answer.status).end();
     }
-    mirror.served++;
-    if (release) return void response.end(await checked(await answer.text()));
     const length = answer.headers.get('content-length');
     response.writeHead(200, length ? { 'content-length': length } : {});
     await pipeline(Readable.fromWeb(answer.body as never), response);
@@ -74,15 +63,20 @@ export async function startMirror(): Promise<Mirror> {
   });
 }
 
-/** What is signed in an InRelease; throws if no key of the archive signed it. */
-async function checked(signed: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'release-'));
-  try {
-    const [from, to] = [join(folder, 'InRelease'), join(folder, 'Release')];
-    await writeFile(from, signed);
-    await exec('gpgv', ['--keyring', keyring, '--output', to, from]);
-    return await readFile(to, 'utf8');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+/**
+ * Why the installer could not use what the mirror says of `suite`; undefined if it could. A mirror that keeps files for a
+ * while may hold a release and its index of installer components at different ages.
+ */
+export async function stale({ port }: Mirror, suite: string): Promise<string | undefined> {
+  const index = 'main/debian-installer/binary-amd64/Packages.xz';
+  const [release, packages] = await Promise.all(['Release', index].map(async (path) => {
+    const url = `http://127.0.0.1:${port}/debian/dists/${suite}/${path}`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    return Buffer.from(await answer.arrayBuffer());
+  })) as [Buffer, Buffer];
+  const sum = createHash('sha256').update(packages).digest('hex');
+  const named = release.toString().split('\n').some((line) =>
+    line.startsWith(` ${sum} `) && line.endsWith(` ${index}`)
+  );
+  return named ? undefined : `its ${index} is not the one that the Release of ${suite} names`;
 }

@@ -336,6 +336,13 @@ needs('busybox')('the scripts of preseed/', () => {
   });
 });
 
+needs('dnsmasq')('preseed/pxe/dnsmasq.conf', () => {
+  test('dnsmasq takes it', async () => {
+    const file = join(preseed, 'pxe/dnsmasq.conf');
+    expect(await run('dnsmasq', ['--test', `--conf-file=${file}`])).toMatchObject({ code: 0 });
+  });
+});
+
 needs('named-checkzone')('the zone in manifests/core/dns.yaml', () => {
   test('is one that a name server loads', async () => {
     await using sandbox = await openSandbox('zone');
