@@ -1,6 +1,7 @@
 /**
- * Debian's installer for real, in software emulation: from a blank machine that starts from the network to a new system that
- * lets its operator in, with nobody at the keyboard. Takes most of an hour a firmware; HACKSPACE_INSTALL=partitions stops when the disk is laid out.
+ * Debian's installer for real, in software emulation and with nobody at the keyboard: from each medium to a preseed that was
+ * read (`-t boots`, minutes), and from the network to a new system that lets its operator in, an hour or more a firmware.
+ * HACKSPACE_INSTALL=partitions stops when the disk is laid out.
  */
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { bootFile, mac, netbootFolder } from '../infra/installer.ts';
+import { bootFile, mac, makeInstaller, netbootFolder } from '../infra/installer.ts';
 import {
   blankDisk,
   type Firmware,
@@ -18,6 +19,7 @@ import {
   startSyslog,
 } from '../infra/machine.ts';
 import { stale, startMirror } from '../infra/mirror.ts';
+import { syntheticNetinst } from '../infra/netinst.ts';
 import { run, runOk } from '../peers/lib/run.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { reservePort } from '../peers/lib/ports.ts';
@@ -35,6 +37,43 @@ const boot = {
   uefi: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
 };
 const lvm = 'E6D6D379-F507-44C2-A23C-238F2A3DF928';
+
+// Said by the preseed itself, which then ends the machine.
+const append = [
+  'preseed/early_command string ' +
+  'if [ -d /sys/firmware/efi ]; then f=uefi; else f=bios; fi; echo preseed read under $f > /dev/ttyS0; poweroff -f',
+];
+
+async function bootsAlone(options: MachineOptions): Promise<void> {
+  const began = Date.now();
+  await using machine = await startMachine(options);
+  await Promise.race([machine.off, sleep(minutes(13), undefined, { ref: false })]);
+  expect(machine.serial()).toContain(`preseed read under ${options.firmware}`);
+  process.stderr.write(
+    `[boot] ${options.firmware}, ${options.cdrom ? 'image' : 'network'}: ${
+      Math.round((Date.now() - began) / 1000)
+    } s\n`,
+  );
+}
+
+needs('iso-tools', 'qemu', 'debian-installer')('the media, with nobody at the keyboard', () => {
+  test.each(firmwares)('the remastered image boots under %s', async (firmware) => {
+    await using sandbox = await openSandbox(`iso-${firmware}`);
+    const { folder } = sandbox;
+    const { kernel, initrd } = netbootImages()!;
+    const from = await syntheticNetinst(folder, kernel, initrd);
+    const cdrom = await makeInstaller({ folder, kind: 'iso', from, append });
+    await bootsAlone({ folder, firmware, cdrom });
+  }, minutes(15));
+
+  test.each(firmwares)('a blank machine boots under %s from the network', async (firmware) => {
+    await using sandbox = await openSandbox(`pxe-${firmware}`);
+    const { folder } = sandbox;
+    const netboot = { folder: await netbootFolder({ folder, append }), file: bootFile[firmware] };
+    const disk = blankDisk(folder, 1);
+    await bootsAlone({ folder, firmware, disk, mac, netboot });
+  }, minutes(15));
+});
 
 needs('qemu', 'debian-installer', 'sshd')('the installer', () => {
   test.for(firmwares)(
