@@ -45,7 +45,7 @@ function hostile(): Record<string, unknown> {
       values,
       plans: [{ id: EVIL, title: EVIL, limits: EVIL }],
       hosts: [EVIL],
-      faults: [{ path: 'name', message: EVIL }, { path: EVIL, message: EVIL }],
+      faults: ['name', 'repository.url', 'plan', EVIL].map((path) => ({ path, message: EVIL })),
       kept: true,
       membership: 'yes',
       editing: EVIL,
