@@ -16,10 +16,11 @@ const EVENTS = 4100;
 export async function bigFeed(
   root: string,
   refreshes: number,
+  env: Record<string, string>,
   report: (row: Pick<Measurement, 'case' | 'us' | 'unit'>) => void,
 ): Promise<void> {
-  const folder = join(root, 'big');
-  await mkdir(folder);
+  const folder = join(root, 'big', ...Object.keys(env));
+  await mkdir(folder, { recursive: true });
   const bodies = Array.from(
     { length: SOURCES },
     (_, source) => [0, 50].map((changed) => makeCalendar({ source, events: EVENTS, changed })),
@@ -37,7 +38,7 @@ export async function bigFeed(
       big: { name: 'Big', budgetBytes: 64_000_000, sources: bodies.map((_, n) => source(`${n}`)) },
       small: { name: 'Small', sources: [source('small')] },
     },
-  });
+  }, env);
   try {
     const urlOf = async (feed: string) =>
       `${service.url}/proxy/${feed}.ics?token=${await seedToken(folder, feed)}`;
@@ -75,7 +76,8 @@ export async function bigFeed(
     await Promise.all([asked, served]);
     const text = await (await fetch(big)).text();
     if (text.includes('(moved)') !== (version % 2 === 1)) throw new Error('a refresh got lost');
-    const what = `15 MB feed of ${SOURCES * EVENTS} events, ${SOURCES} sources`;
+    const set = Object.entries(env).map(([key, value]) => `, ${key}=${value}`).join('');
+    const what = `15 MB feed of ${SOURCES * EVENTS} events, ${SOURCES} sources${set}`;
     report({ case: `${what}: most memory that was resident`, us: most, unit: 'MB' });
     report({
       case: `${what}: all sources changed, fetched, merged, compressed and served`,

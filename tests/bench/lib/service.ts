@@ -14,13 +14,18 @@ export interface Running {
 }
 
 /** The service as its own process, on the config as given, listening on a port of its choice. */
-export async function startService(folder: string, config: object): Promise<Running> {
+export async function startService(
+  folder: string,
+  config: object,
+  env: Record<string, string> = {},
+): Promise<Running> {
   await writeFile(join(folder, 'admin'), ADMIN);
   const file = join(folder, 'config.yaml');
   const full = { publicUrl: 'http://cal.example', admin: { tokenFile: 'admin' }, ...config };
   await writeFile(file, JSON.stringify({ listen: { port: 0 }, state: 'state', ...full }));
   const child = spawn(process.execPath, [MAIN, '--config', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   const exit = new Promise((done) => child.once('exit', done));
   const url = await new Promise<string>((resolve, reject) => {
