@@ -47,9 +47,12 @@ const services: Asked[] = [
 ];
 
 needs('schemathesis')('every service is what its OpenAPI says', () => {
-  test.each(
-    services.flatMap((each) => [['with', each] as const, ['without', each] as const]),
-  )('%s credentials: $name', async (credentials, { name, token, adapt, decided }) => {
+  const cases = services.flatMap((each) => [
+    { credentials: 'with', ...each },
+    { credentials: 'without', ...each },
+  ]);
+  test.each(cases)('$name, $credentials credentials', async (each) => {
+    const { credentials, name, token, adapt, decided } = each;
     await using sandbox = await openSandbox('openapi');
     const port = await sandbox.port();
     const url = `http://127.0.0.1:${port}`;
