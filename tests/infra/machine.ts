@@ -81,7 +81,10 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     const tftp = netboot ? `,tftp=${netboot.folder},bootfile=${netboot.file}` : '';
     const ssh = sshPort ? `,hostfwd=tcp:127.0.0.1:${sshPort}-10.0.2.15:22` : '';
     args.push('-netdev', `user,id=net${tftp}${ssh}`);
-    args.push('-device', `virtio-net-pci,netdev=net,mac=${mac}${netboot ? ',bootindex=2' : ''}`);
+    // OVMF has its own PXE, like the firmware of a real machine; with qemu's old iPXE instead, Debian's shim takes GRUB for damaged.
+    const rom = firmware === 'uefi' ? ',romfile=' : '';
+    const order = netboot ? ',bootindex=2' : '';
+    args.push('-device', `virtio-net-pci,netdev=net,mac=${mac}${rom}${order}`);
   } else args.push('-net', 'none');
 
   const child = spawn('nice', ['-n', '10', 'qemu-system-x86_64', ...args], {
