@@ -59,7 +59,7 @@ export function createInlineRenderer(): Renderer {
 function facts(bytes: Uint8Array, calendar: ParsedCalendar): SourceFacts {
   return {
     bytes: bytes.length,
-    components: calendar.components.length,
+    components: calendar.table.length,
     quarantinedCount: calendar.quarantinedCount,
     quarantined: calendar.quarantined.slice(0, SHOWN).map(({ reason, line, bytes: part }) => ({
       reason,
