@@ -49,6 +49,8 @@ needs('nginx', 'redis')('replicas of ics-proxy on one Redis, behind nginx', () =
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
+        # A replica that begins says 503 until it has read what it keeps; /readyz tells the same.
+        proxy_next_upstream error timeout http_503;
         add_header X-Replica $upstream_addr always;
       }`,
     });
