@@ -41,12 +41,15 @@ export async function runCronJob(path: string, cronJob: string, options: JobOpti
     container.env.map((each: { name: string; value: string }) => [each.name, placed(each.value)]),
   );
   const PATH = [...programs, await shellOf(scratch), process.env.PATH].join(delimiter);
-  return await run('sh', [flags, placed(script)], { env: { ...named, ...env, PATH } });
+  // Not busybox' own shell: it would take its own tar, whatever PATH says.
+  return await run(findProgram('sh')!, [flags, placed(script)], {
+    env: { ...named, ...env, PATH },
+  });
 }
 
 /**
- * The images' shell and tools are busybox' (Alpine), so here too where it is at hand; but for tar, since
- * Debian's busybox has one without -T and -X.
+ * The images' tools are busybox' (Alpine), so here too where it is at hand; but for tar, since Debian's busybox
+ * has one without -T and -X.
  */
 async function shellOf(scratch: string): Promise<string> {
   const folder = join(scratch, 'bin');

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,8 +8,15 @@ import { here } from '../peers/lib/here.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { run } from '../peers/lib/run.ts';
 import { installCrds } from './crds.ts';
+import { type Document, documentsOf, ROOT } from './documents.ts';
 
 const FLUX = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations';
+
+/** The commands of a runbook that make a Job of a CronJob, one after another. */
+function jobCommands(runbook: string): string[] {
+  const page = readFileSync(join(ROOT, 'docs/runbooks', runbook), 'utf8');
+  return [...page.matchAll(/^kubectl .* create job .*\|\n.*$/gm)].map(([text]) => text);
+}
 
 needs('kubernetes')('kickflux, debugflux and toggleflux', () => {
   let cluster: Kubernetes;
@@ -98,5 +105,36 @@ spec: {interval: 1h, url: 'https://git.hackspace.example/x'}
       expect(await script('toggleflux', ...args)).toMatchObject({ code: 2 });
     }
     expect((await script('toggleflux', 'off', 'nobody')).code).not.toBe(0);
+  });
+
+  test('the runbook’s Jobs are the nightly ones, told to restore or to wait', async () => {
+    const documents = documentsOf('manifests/core').map((e) => e.document);
+    const ask = (path: string) => cluster.call(`/apis/batch/v1/namespaces/${path}`);
+    const container = (of: { spec: Document }) => of.spec.template.spec.containers[0];
+    const [restore, fetch] = jobCommands('restore-core.md');
+    for (
+      const [name, cronJob, command, job, variable] of [
+        ['keycloak', 'backup', restore, 'restore', { name: 'RESTORE', value: '20261126T020700Z' }],
+        ['forgejo', 'backup', restore, 'restore', { name: 'RESTORE', value: '20261126T020700Z' }],
+        ['synapse', 'backup', restore, 'restore', { name: 'RESTORE', value: '20261126T020700Z' }],
+        ['openbao', 'openbao-backup', fetch, 'fetch', { name: 'FETCH', value: '1' }],
+      ] as const
+    ) {
+      for (
+        const each of documents.filter((d) =>
+          d.kind === 'Namespace' && d.metadata.name === name ||
+          d.kind === 'CronJob' && d.metadata.namespace === name
+        )
+      ) await cluster.apply(JSON.stringify(each));
+      const text = command!.replaceAll('NAME', name).replace('=BACKUP', '=20261126T020700Z');
+      const env = { PATH: `${bin}:${process.env.PATH}`, KUBECONFIG: cluster.kubeconfig };
+      const ran = await run('sh', ['-euc', text], { env });
+      expect(ran, ran.stderr).toMatchObject({ code: 0 });
+      const made = container(await ask(`${name}/jobs/${job}`));
+      const nightly = container((await ask(`${name}/cronjobs/${cronJob}`)).spec.jobTemplate);
+      expect(made.env).toContainEqual(variable);
+      expect(made.env).toHaveLength(nightly.env.length);
+      expect({ ...made, env: [] }).toEqual({ ...nightly, env: [] });
+    }
   });
 });

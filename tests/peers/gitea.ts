@@ -8,6 +8,7 @@ import { type Answer, type Ask, ask, statusOf } from './lib/http.ts';
 import { builtPeer } from './lib/peer.ts';
 import { runOk } from './lib/run.ts';
 import { type Child, openSandbox, type Sandbox } from './lib/sandbox.ts';
+import type { Postgres } from './postgres.ts';
 
 export const gitea = builtPeer({
   name: 'gitea',
@@ -22,8 +23,15 @@ export interface GiteaUser {
   readonly token: string;
 }
 
+export interface GiteaOptions {
+  /** Default SQLite in its folder. */
+  database?: Postgres;
+}
+
 export interface Gitea extends AsyncDisposable {
   readonly url: string;
+  /** All that it keeps but for the database: repositories, attachments, its configuration. */
+  readonly folder: string;
   /** The site admin, with a token for everything. */
   readonly admin: GiteaUser;
   readonly process: Child;
@@ -46,14 +54,14 @@ export interface GiteaRepository {
   readonly cloneUrl: string;
 }
 
-export async function startGitea(): Promise<Gitea> {
+export async function startGitea({ database }: GiteaOptions = {}): Promise<Gitea> {
   const folder = giteaBuild.folder();
   if (!folder) throw new Error(`Cannot start Gitea: ${gitea.missing()}; ${gitea.command}`);
   const sandbox = await openSandbox('gitea');
   try {
     const port = await sandbox.port();
     const url = `http://127.0.0.1:${port}`;
-    const { program, config, env } = prepare(sandbox, folder, url, port);
+    const { program, config, env } = prepare(sandbox, folder, url, port, database);
     const cli = (...args: string[]) =>
       runOk(program, [...args, '--config', config, '--work-path', sandbox.folder], { env });
     await cli('migrate');
@@ -72,14 +80,20 @@ export async function startGitea(): Promise<Gitea> {
       env,
       ready: () => statusOf(`${url}/api/healthz`).then((status) => status === 200),
     });
-    return new Running(url, { ...admin, token }, child, () => sandbox.end());
+    return new Running(url, sandbox.folder, { ...admin, token }, child, () => sandbox.end());
   } catch (error) {
     await sandbox.end();
     throw error;
   }
 }
 
-function prepare(sandbox: Sandbox, folder: string, url: string, port: number) {
+function prepare(
+  sandbox: Sandbox,
+  folder: string,
+  url: string,
+  port: number,
+  database?: Postgres,
+) {
   const config = join(sandbox.folder, 'app.ini');
   mkdirSync(join(sandbox.folder, 'data'));
   writeFileSync(
@@ -94,9 +108,17 @@ STATIC_ROOT_PATH = ${join(folder, 'static')}
 DISABLE_SSH = true
 OFFLINE_MODE = true
 [database]
-DB_TYPE = sqlite3
+${
+      database
+        ? `DB_TYPE = postgres
+HOST = 127.0.0.1:${database.port}
+NAME = ${database.user}
+USER = ${database.user}
+PASSWD = ${database.password}`
+        : `DB_TYPE = sqlite3
 PATH = ${join(sandbox.folder, 'data/gitea.db')}
-SQLITE_JOURNAL_MODE = WAL
+SQLITE_JOURNAL_MODE = WAL`
+    }
 [repository]
 ROOT = ${join(sandbox.folder, 'repositories')}
 DEFAULT_BRANCH = main
@@ -134,12 +156,20 @@ ISSUE_INDEXER_TYPE = db
 
 class Running implements Gitea {
   readonly url: string;
+  readonly folder: string;
   readonly admin: GiteaUser;
   readonly process: Child;
   readonly #end: () => Promise<void>;
 
-  constructor(url: string, admin: GiteaUser, process: Child, end: () => Promise<void>) {
+  constructor(
+    url: string,
+    folder: string,
+    admin: GiteaUser,
+    process: Child,
+    end: () => Promise<void>,
+  ) {
     this.url = url;
+    this.folder = folder;
     this.admin = admin;
     this.process = process;
     this.#end = end;

@@ -32,6 +32,7 @@ import { sabre } from './sabre.ts';
 import { schemathesisPeer } from './schemathesis.ts';
 import { smtp } from './smtp.ts';
 import { sshd } from './sshd.ts';
+import { synapse } from './synapse.ts';
 import { talosctlPeer } from './talosctl.ts';
 
 export const peers = {
@@ -61,6 +62,7 @@ export const peers = {
   nginx,
   redis,
   postgres,
+  synapse,
   smtp,
   sshd,
   docker,
