@@ -9,6 +9,15 @@ const configMap = (name: string, namespace = '') =>
   `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n` +
   (namespace ? `  namespace: ${namespace}\n` : '') + 'data: {made: by-a-member}\n';
 
+const claim = `apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: ceph-block
+  resources: {requests: {storage: 1Gi}}
+`;
+
 needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', () => {
   let house: House;
   beforeAll(async () => {
@@ -59,6 +68,7 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
       await member.replace({
         'web.yaml': configMap('web'),
         'else.yaml': configMap('elsewhere', 'default'),
+        'data.yaml': claim,
       });
       const policy = shippedPolicy({ repositories: [house.origin] });
       const record = tenantRecord('ada', policy, member.url);
@@ -108,7 +118,7 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
     expect((await flux.kubernetes.ask('/api/v1/namespaces/tenant-evil')).status).toBe(404);
   }, 60_000);
 
-  test('an emptied tenants repository takes no namespace with it', async () => {
+  test('an emptied tenants repository takes no namespace and no data with it', async () => {
     const { flux, tenants } = house;
     const commit = await tenants.replace({ 'tenants/.keep': '' }, true);
     await flux.reconcile('GitRepository', 'flux-system', 'tenants');
@@ -122,5 +132,9 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
     const { metadata } = await flux.kubernetes.call('/api/v1/namespaces/tenant-ada');
     expect(metadata.deletionTimestamp).toBeUndefined();
     await flux.kubernetes.call('/api/v1/namespaces/tenant-ada/resourcequotas/tenant');
+    const sync = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/tenant-ada/kustomizations/tenant';
+    expect((await flux.kubernetes.call(sync)).metadata.deletionTimestamp).toBeUndefined();
+    const data = '/api/v1/namespaces/tenant-ada/persistentvolumeclaims/data';
+    expect((await flux.kubernetes.call(data)).metadata.deletionTimestamp).toBeUndefined();
   }, 60_000);
 });

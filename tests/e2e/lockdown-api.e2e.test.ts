@@ -109,16 +109,17 @@ needs('kubernetes')('the lock of flux/tenancy, on a real API server', () => {
     const record = tenantRecord('garden', policy);
     for (const state of ['active', 'grace', 'suspended', 'exported', 'draining'] as const) {
       await applyAsFlux(cluster, tenantManifests({ ...record, state }, policy));
-      const gone = cluster.kubectl([
-        'delete',
-        'ns',
-        'tenant-garden',
-        '--dry-run=server',
-        '--as',
-        'system:serviceaccount:flux-system:tenants',
-      ]);
-      if (state === 'draining') await gone;
-      else await expect(gone, state).rejects.toThrow('only after a commit that set it to draining');
+      const applier = ['--dry-run=server', '--as', 'system:serviceaccount:flux-system:tenants'];
+      for (
+        const [what, refusal] of [
+          [['ns', 'tenant-garden'], 'only after a commit that set it to draining'],
+          [['-n', 'tenant-garden', 'kustomization', 'tenant'], 'set its namespace to draining'],
+        ] as const
+      ) {
+        const gone = () => cluster.kubectl(['delete', ...what, ...applier]);
+        if (state === 'draining') await expect.poll(gone, { timeout: 20_000 }).toContain('deleted');
+        else await expect(gone(), state).rejects.toThrow(refusal);
+      }
     }
   });
 });
