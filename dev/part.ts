@@ -45,7 +45,8 @@ export async function startPart(options: PartOptions): Promise<Part> {
       options.log?.(`${options.name} ${line}`);
     });
   }
-  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  // Not `exit`: its last words come after that.
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   let running = true;
   void ended.then(() => running = false);
   started.push(() => stop(child, ended));

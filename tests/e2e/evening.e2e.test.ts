@@ -185,7 +185,7 @@ needs(
       '/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/tenants';
     const { status } = await cluster().call(source);
     const verified = status.conditions.find((c: { type: string }) => c.type === 'SourceVerified');
-    saw(`Flux: ${verified.message}`);
+    saw(`Flux: ${verified.message.replaceAll(/\s+/g, ' ')}`);
     expect(verified.status).toBe('True');
     const { metadata } = await cluster().call('/api/v1/namespaces/tenant-garden');
     const { spec } = await cluster().call('/api/v1/namespaces/tenant-garden/resourcequotas/tenant');
@@ -336,7 +336,9 @@ needs(
         );
         expect(spec.hard.pods).toBe('0');
         await page.goto(`${house.portal}/spaces/garden`);
-        saw(`the portal says: “${(await page.getByRole('alert').first().textContent())!.trim()}”`);
+        saw(
+          `the portal says: “${(await page.locator('.note.bad').first().textContent())!.trim()}”`,
+        );
       }
       return seen.includes('deleted');
     }, { ms: 200_000, everyMs: 300, explain: () => seen.join() });
