@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { needs } from './peers/lib/needs.ts';
-import { openSandbox } from './peers/lib/sandbox.ts';
-import { schemathesis } from './peers/schemathesis.ts';
-import { memberToken } from './runtimes/provisioner.ts';
-import { smokes } from './runtimes/smokes.ts';
-import { type ServiceName, startService } from './services.ts';
+import { needs } from '../peers/lib/needs.ts';
+import { openSandbox } from '../peers/lib/sandbox.ts';
+import { schemathesis } from '../peers/schemathesis.ts';
+import { memberToken } from '../runtimes/provisioner.ts';
+import { smokes } from '../runtimes/smokes.ts';
+import { type ServiceName, startService } from '../services.ts';
 
 // Each service as a process, asked by schemathesis what its own OpenAPI promises and what it does not:
 // statuses, content types, schemas of answers, methods and headers that are not there, wrong and right

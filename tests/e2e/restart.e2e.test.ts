@@ -3,16 +3,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startGit } from './peers/git.ts';
-import { type Answer, ask } from './peers/lib/http.ts';
-import { needs } from './peers/lib/needs.ts';
-import { openSandbox, type Sandbox } from './peers/lib/sandbox.ts';
-import { waitFor } from './peers/lib/wait.ts';
-import { startNginx } from './peers/nginx.ts';
-import { startRedis } from './peers/redis.ts';
-import { memberToken } from './runtimes/provisioner.ts';
-import { smokes } from './runtimes/smokes.ts';
-import { type ServiceName, startService } from './services.ts';
+import { startGit } from '../peers/git.ts';
+import { type Answer, ask } from '../peers/lib/http.ts';
+import { needs } from '../peers/lib/needs.ts';
+import { openSandbox, type Sandbox } from '../peers/lib/sandbox.ts';
+import { waitFor } from '../peers/lib/wait.ts';
+import { startNginx } from '../peers/nginx.ts';
+import { startRedis } from '../peers/redis.ts';
+import { memberToken } from '../runtimes/provisioner.ts';
+import { smokes } from '../runtimes/smokes.ts';
+import { type ServiceName, startService } from '../services.ts';
 
 // A new process takes over from one that is told to stop, under load, behind a front that never tries
 // again. As in Kubernetes the signal comes first, and the front learns of it a moment later.
