@@ -40,9 +40,10 @@ needs('nginx', 'redis')('replicas of ics-proxy on one Redis, behind nginx', () =
     });
     await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done));
     const ports = await Promise.all(Array.from({ length: REPLICAS }, () => sandbox.port()));
+    // max_fails=0: nginx is up before them, and must not remember that for ten seconds.
     nginx = await startNginx({
       http: `upstream back { ${
-        ports.map((p) => `server 127.0.0.1:${p};`).join(' ')
+        ports.map((p) => `server 127.0.0.1:${p} max_fails=0;`).join(' ')
       } keepalive 16; }`,
       server: `location / {
         proxy_pass http://back;
