@@ -22,6 +22,7 @@ test('every key has its row, down to the items of maps and lists', () => {
     'listen',
     'listen.host',
     'listen.port',
+    'listen.drain',
     'refresh',
     'mode',
     'feeds',
