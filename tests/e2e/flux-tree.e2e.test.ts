@@ -20,6 +20,7 @@ spec:
 
 needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', () => {
   let house: House;
+  let member: Awaited<ReturnType<House['member']>>;
   beforeAll(async () => {
     house = await openHouse();
   }, 600_000);
@@ -64,11 +65,10 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
     'a commit gives a member a guarded namespace, and its repository is applied there only',
     async () => {
       const { flux, tenants } = house;
-      const member = await house.member('ada');
+      member = await house.member('ada');
       await member.replace({
         'web.yaml': configMap('web'),
         'else.yaml': configMap('elsewhere', 'default'),
-        'data.yaml': claim,
       });
       const policy = shippedPolicy({ repositories: [house.origin] });
       const record = tenantRecord('ada', policy, member.url);
@@ -120,6 +120,11 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
 
   test('an emptied tenants repository takes no namespace and no data with it', async () => {
     const { flux, tenants } = house;
+    // Nothing gives storage here: the claim stays unbound, and the tenant's Kustomization waits for it.
+    const data = '/api/v1/namespaces/tenant-ada/persistentvolumeclaims/data';
+    await member.replace({ 'web.yaml': configMap('web'), 'data.yaml': claim });
+    await flux.reconcile('GitRepository', 'tenant-ada', 'tenant');
+    await waitFor('the claim', async () => (await flux.kubernetes.ask(data)).status === 200);
     const commit = await tenants.replace({ 'tenants/.keep': '' }, true);
     await flux.reconcile('GitRepository', 'flux-system', 'tenants');
     await flux.waitRefused(
@@ -134,7 +139,6 @@ needs('flux', 'flux-helm', 'git')('member-prod, reconciled by Flux from git', ()
     await flux.kubernetes.call('/api/v1/namespaces/tenant-ada/resourcequotas/tenant');
     const sync = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/tenant-ada/kustomizations/tenant';
     expect((await flux.kubernetes.call(sync)).metadata.deletionTimestamp).toBeUndefined();
-    const data = '/api/v1/namespaces/tenant-ada/persistentvolumeclaims/data';
     expect((await flux.kubernetes.call(data)).metadata.deletionTimestamp).toBeUndefined();
   }, 60_000);
 });
