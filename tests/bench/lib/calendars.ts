@@ -34,7 +34,7 @@ export function makeCalendar(spec: CalendarSpec): Buffer {
   ];
   if (ownZone) parts.push(zone('Campus', 2 + source));
   const tzid = ownZone ? 'Campus' : 'Europe/Berlin';
-  const step = changed > 0 ? Math.floor(events / changed) : Infinity;
+  const step = changed > 0 ? Math.floor(events / changed) : 0;
   for (let i = 0; i < events; i++) {
     // A generator of its own for each, so that a changed event changes no other.
     const next = random(source * 1_000_003 + i);
