@@ -37,12 +37,22 @@ export async function startBrowser(): Promise<RunningBrowser> {
     ], {
       ready: () => fetch(`http://127.0.0.1:${port}/json/version`).then((a) => a.ok, () => false),
     });
-    const browser = await playwright.connectOverCDP(`http://127.0.0.1:${port}`);
+    const browser = await connect(`http://127.0.0.1:${port}`);
     sandbox.onEnd(() => browser.close());
     const stop = () => sandbox.end();
     return { browser, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await sandbox.end();
     throw error;
+  }
+}
+
+/** A browser that has just begun may leave a first connection without an answer: seen, not understood. */
+async function connect(url: string, tries = 3): Promise<Browser> {
+  try {
+    return await playwright.connectOverCDP(url, { timeout: 15_000 });
+  } catch (error) {
+    if (tries <= 1) throw error;
+    return await connect(url, tries - 1);
   }
 }
