@@ -6,8 +6,14 @@ import type { House } from './houses.ts';
 import { CSS, JS } from './style.ts';
 import { APPLIED } from './world.ts';
 
-/** Every journey, in the house that `open` opens. */
-export function journeys(open: () => Promise<House>) {
+/**
+ * The journeys in the house that `open` opens: `all` of them, or those that every change is tried with
+ * (the first space, a session's end, who does not pay, a bad network, a screen reader).
+ */
+export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
+  const more: (title: string, body: () => Promise<void>) => void = which === 'all'
+    ? test
+    : () => {};
   let running: RunningBrowser;
   let house: House;
   let origin: string;
@@ -82,7 +88,7 @@ export function journeys(open: () => Promise<House>) {
     });
   }
 
-  test('a space is changed, paused, resumed, taken along and deleted by its name', async () => {
+  more('a space is changed, paused, resumed, taken along and deleted by its name', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await claim(page, 'whole-life');
@@ -121,7 +127,7 @@ export function journeys(open: () => Promise<House>) {
     ]);
   });
 
-  test('two tabs log in at the same time, and agree to the same answers: one space', async () => {
+  more('two tabs log in at the same time, and agree to the same answers: one space', async () => {
     const one = await visitor();
     const two = await one.context().newPage();
     await one.goto(`${origin}/login?to=/spaces/new?tab=1`);
@@ -146,7 +152,7 @@ export function journeys(open: () => Promise<House>) {
     expect(await one.locator('.changes li').count()).toBe(1);
   });
 
-  test('the back button and a double click make one space', async () => {
+  more('the back button and a double click make one space', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await fill(page, 'twice');
@@ -215,7 +221,7 @@ export function journeys(open: () => Promise<House>) {
     );
   });
 
-  test('who stops paying keeps what runs, and cannot ask for more', async () => {
+  more('who stops paying keeps what runs, and cannot ask for more', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await claim(page, 'lapses');
@@ -228,7 +234,7 @@ export function journeys(open: () => Promise<House>) {
     expect(await page.getByText('What runs goes on for its time of grace').isVisible()).toBe(true);
   });
 
-  test('an administrator finds a member’s space, and nobody else does', async () => {
+  more('an administrator finds a member’s space, and nobody else does', async () => {
     const member = await visitor();
     await logIn(member, 'paying', '/spaces/new');
     await claim(member, 'findme');
@@ -258,7 +264,7 @@ export function journeys(open: () => Promise<House>) {
     expect(new URL(page.url()).origin).toBe(house.login);
   });
 
-  test('the whole way by keyboard alone', async () => {
+  more('the whole way by keyboard alone', async () => {
     const page = await visitor();
     await logIn(page, 'admin', '/spaces/new');
     await page.keyboard.press('Tab');
@@ -343,7 +349,7 @@ export function journeys(open: () => Promise<House>) {
     expect(await page.getByText('This page keeps itself up to date').count()).toBe(0);
   });
 
-  test('no page asks anything of another origin, and all stay under 40 kB', async () => {
+  more('no page asks anything of another origin, and all stay under 40 kB', async () => {
     const page = await visitor();
     const foreign: string[] = [];
     page.on('request', (request) => {
