@@ -2,7 +2,6 @@
 // script sets, in the system's Chromium, and keeps what it saw in docs/screenshots.
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +10,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import type { ClusterStep } from '../services/provisioner/cluster/flux-status.ts';
 import { APPLIED, openWorld, type World } from '../services/provisioner/pages/world.ts';
 import { startBrowser } from '../tests/peers/browser.ts';
+import { reservePort } from '../tests/peers/lib/ports.ts';
 
 const OUT = 'docs/screenshots';
 const DESK: BrowserContextOptions = {
@@ -31,14 +31,6 @@ const QUOTA = [
   { name: 'requests.storage', used: '1Gi', hard: '10Gi', percent: 10 },
 ];
 
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return String(port);
-}
-
 async function keep(page: Page, name: string) {
   await page.screenshot({ path: `${OUT}/${name}.png`, fullPage: true });
   process.stdout.write(`${OUT}/${name}.png\n`);
@@ -55,7 +47,7 @@ async function devWorld(browser: Browser) {
   const folder = await mkdtemp(join(tmpdir(), 'hackspace-shots-'));
   const ports: Record<string, string> = {};
   for (const name of ['FRONT', 'ICS_PROXY', 'PROVISIONER', 'UNSEALER', 'KEYCLOAK']) {
-    ports[`PORT_${name}`] = await freePort();
+    ports[`PORT_${name}`] = String((await reservePort()).port);
   }
   const at = (name: string) => `http://127.0.0.1:${ports[`PORT_${name}`]}`;
   const world = spawn(process.execPath, ['dev/start.ts'], {
@@ -93,7 +85,7 @@ async function devWorld(browser: Browser) {
 
 /** A member's whole way through the portal, and what its pages say when things go wrong. */
 async function portal(browser: Browser) {
-  const port = Number(await freePort());
+  const { port } = await reservePort();
   const origin = `http://127.0.0.1:${port}`;
   await using world = await openWorld(origin);
   const served = await serve(world.app, { host: '127.0.0.1', port });

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -7,6 +6,7 @@ import { openPlace } from '../../dev/place.ts';
 import { startPortal } from '../../dev/portal.ts';
 import { standIns } from '../../dev/stand-ins.ts';
 import { startBrowser } from '../peers/browser.ts';
+import { reservePort } from '../peers/lib/ports.ts';
 import { type Bench, median, round } from './lib/measure.ts';
 
 /**
@@ -18,7 +18,9 @@ export const bench: Bench = async (report, note, quick) => {
   const folder = await mkdtemp(join(tmpdir(), 'hackspace-pages-'));
   const load = round(loadavg()[0]!);
   const env: Record<string, string> = { HACKSPACE_DEV: folder };
-  for (const name of ['PROVISIONER', 'KEYCLOAK']) env[`PORT_${name}`] = await freePort();
+  for (const name of ['PROVISIONER', 'KEYCLOAK']) {
+    env[`PORT_${name}`] = String((await reservePort()).port);
+  }
   const place = openPlace(env, { fresh: true });
   const around = await standIns(place);
   const portal = await startPortal(place, {
@@ -122,12 +124,4 @@ async function paint(page: Page, url: string): Promise<number> {
       }).observe({ type: 'paint', buffered: true });
     })
   );
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return String(port);
 }

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { chownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +9,7 @@ import { ROOT } from '../infra/documents.ts';
 import { type Docker, startDocker } from '../peers/docker.ts';
 import { importNodeBase } from '../peers/docker/node-base.ts';
 import { needs } from '../peers/lib/needs.ts';
+import { reservePort } from '../peers/lib/ports.ts';
 import { smokes } from '../runtimes/smokes.ts';
 
 // The recipe of the three images, built and run by a real engine as the manifests run them: a number for a
@@ -20,14 +20,6 @@ const USER = 10001;
 const STAND_IN = 'hackspace/node-stand-in:1.0';
 const packages: Record<string, string> = { provisioner: 'git openssh-client' };
 const run = promisify(execFile);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 function chownAll(folder: string): void {
   chownSync(folder, USER, USER);
@@ -71,7 +63,7 @@ needs('docker')('container images', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hackspace-image-'));
     const container = `hackspace-image-${name}-${process.pid}`;
     try {
-      const port = await freePort();
+      const { port } = await reservePort();
       const url = `http://127.0.0.1:${port}`;
       writeFileSync(join(folder, 'config.yaml'), await smoke.config({ folder, port, url }));
       chownAll(folder);

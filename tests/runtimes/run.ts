@@ -3,10 +3,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { reservePort } from '../peers/lib/ports.ts';
 import { type Smoke, smokes } from './smokes.ts';
 
 const bin = (name: string) => resolve('node_modules/.bin', name);
@@ -25,14 +25,6 @@ function deno(): string {
   return found ?? bin('deno');
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
 async function until(url: string, running: () => boolean): Promise<Response> {
   for (const deadline = Date.now() + 20_000; Date.now() < deadline && running();) {
     try {
@@ -47,7 +39,7 @@ async function until(url: string, running: () => boolean): Promise<Response> {
 /** Runs one service on one runtime; throws with the reason and the service's last output. */
 async function smoke(runtime: string, service: Smoke): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'hackspace-smoke-'));
-  const port = await freePort();
+  const { port } = await reservePort();
   const url = `http://127.0.0.1:${port}`;
   const config = join(folder, 'config.yaml');
   await writeFile(config, await service.config({ folder, port, url }));

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -16,18 +15,11 @@ import {
   startKeycloak,
 } from '../../../tests/peers/keycloak.ts';
 import { needs } from '../../../tests/peers/lib/needs.ts';
+import { reservePort } from '../../../tests/peers/lib/ports.ts';
 import { createBrowser } from './browser.ts';
 import { createOidc } from './oidc.ts';
 import { createAuth, type SessionEnv } from './session.ts';
 import { openSessions, type Sessions } from './sessions.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 needs('keycloak')('members’ sessions, with the real Keycloak', () => {
   let keycloak: Keycloak;
@@ -42,7 +34,7 @@ needs('keycloak')('members’ sessions, with the real Keycloak', () => {
 
   beforeAll(async () => {
     keycloak = await startKeycloak();
-    const port = await freePort();
+    const { port } = await reservePort();
     origin = `http://127.0.0.1:${port}`;
     await keycloak.changeClient(clients.login.id, {
       attributes: {

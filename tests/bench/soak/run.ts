@@ -5,11 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ask } from '../../peers/lib/http.ts';
+import { reservePort } from '../../peers/lib/ports.ts';
 import { type Life, startSoakService } from './service.ts';
 import { type Seen, startSubscribers, type Subscription } from './subscribers.ts';
 import { startSoakUpstream } from './upstream.ts';
@@ -35,7 +35,7 @@ const password = `pw-${randomBytes(12).toString('hex')}`;
 await writeFile(join(folder, 'admin'), admin);
 await writeFile(join(folder, 'password'), password);
 const upstream = await startSoakUpstream(Number(values.seed), minutes * 60_000 / 4);
-const port = await freePort();
+const { port } = await reservePort();
 const names = (feed: number) =>
   Array.from({ length: SOURCES }, (_, n) => `${n === 0 ? 'gone' : 's'}${feed}-${n}`);
 const feeds = Array.from({ length: FEEDS }, (_, n) => ({ id: `feed-${n}`, sources: names(n) }));
@@ -132,14 +132,6 @@ async function leaked(): Promise<number> {
   const secrets = [admin, password, Buffer.from(`soak:${password}`).toString('base64')];
   for (const { token } of subscriptions) secrets.push(token);
   return secrets.filter((secret) => log.includes(secret)).length;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 function mib(bytes: number): string {
