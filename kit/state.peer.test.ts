@@ -49,6 +49,21 @@ needs('redis')('state in Redis or Valkey', () => {
     await state.close();
   });
 
+  test('of many who add one key, one does, and keeps the others out for its time', async () => {
+    const states = await Promise.all([open(), open(), open()]);
+    const tries = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => states[i % 3]!.add('locks/one', `${i}`, 60_000)),
+    );
+    expect(tries.filter(Boolean)).toHaveLength(1);
+    const kept = new TextDecoder().decode(await states[0]!.get('locks/one'));
+    expect(kept).toBe(`${tries.indexOf(true)}`);
+    await states[1]!.delete('locks/one');
+    expect(await states[1]!.add('locks/one', 'short', 50)).toBe(true);
+    await new Promise((done) => setTimeout(done, 100));
+    expect(await states[2]!.add('locks/one', 'next', 60_000)).toBe(true);
+    for (const state of states) await state.close();
+  });
+
   test('prefixes keep two services apart', async () => {
     const [a, b] = [await open('one'), await open('two')];
     await a.set('k/v', 'a');

@@ -35,6 +35,20 @@ test('parallel writers of one key leave one whole value and no temporary file', 
   expect(await readdir(join(root, 'k'))).toEqual(['v']);
 });
 
+test('of many who add one key, one does, and keeps the others out for its time', async () => {
+  const states = await Promise.all([openState(root), openState(root), openState(root)]);
+  const tries = await Promise.all(
+    Array.from({ length: 30 }, (_, i) => states[i % 3]!.add('locks/one', `${i}`, 60_000)),
+  );
+  expect(tries.filter(Boolean)).toHaveLength(1);
+  expect(text(await states[0]!.get('locks/one'))).toBe(`${tries.indexOf(true)}`);
+  expect(await readdir(join(root, 'locks'))).toEqual(['one']);
+  expect(await states[1]!.add('locks/one', 'later', 0)).toBe(true);
+  expect(text(await states[2]!.get('locks/one'))).toBe('later');
+  await states[0]!.delete('locks/one');
+  expect(await states[1]!.add('locks/one', 'again', 60_000)).toBe(true);
+});
+
 test('a temporary file left by a crash is not listed', async () => {
   const state = await openState(root);
   await state.set('k/v', '1');

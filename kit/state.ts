@@ -18,12 +18,19 @@ const readFile = promisify(fs.readFile);
 const writeFile = promisify(fs.writeFile);
 const rename = promisify(fs.rename);
 const unlink = promisify(fs.unlink);
+const link = promisify(fs.link);
+const stat = promisify(fs.stat);
 
 /** Small values that outlive the process. Keys are `a/b/c`, parts of `[A-Za-z0-9._-]`. */
 export interface State {
   get(key: string): Promise<Uint8Array | undefined>;
   /** Atomic: a reader and a crash see the old value or the new one, whole. */
   set(key: string, value: Uint8Array | string): Promise<void>;
+  /**
+   * Sets what is not there and tells whether it did: of several processes that try, one does. What is
+   * older than `forMs` counts as not there, so that one that was killed does not keep others out for ever.
+   */
+  add(key: string, value: Uint8Array | string, forMs: number): Promise<boolean>;
   delete(key: string): Promise<void>;
   /** Keys below `prefix/`, sorted. */
   list(prefix: string): Promise<string[]>;
@@ -81,7 +88,11 @@ export async function openDirectory(root: string): Promise<State> {
     tails.set(key, tail);
     return run;
   }
-  async function write(key: string, value: Uint8Array | string): Promise<void> {
+  async function write(
+    key: string,
+    value: Uint8Array | string,
+    put: typeof rename = rename,
+  ): Promise<void> {
     const path = join(root, checkKey(key));
     const folder = dirname(path);
     const temporary = `${path}.${randomBytes(6).toString('hex')}~`;
@@ -98,13 +109,30 @@ export async function openDirectory(root: string): Promise<State> {
       } finally {
         await close(file);
       }
-      await rename(temporary, path);
+      await put(temporary, path);
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {});
       const reason = (cause as NodeJS.ErrnoException).code ?? 'failed';
       throw new AppError('unavailable', `Cannot write state ${key}: ${reason}`, { cause });
     }
     await syncFolder(folder);
+  }
+  async function add(key: string, value: Uint8Array | string, forMs: number): Promise<boolean> {
+    let added = true;
+    // A link, unlike a rename, never takes the place of a file.
+    await write(key, value, async (temporary, path) => {
+      const old = await stat(path).catch(() => undefined);
+      // Two that find the same stale one in this very moment both come through.
+      if (old && Date.now() - old.mtimeMs >= forMs) await unlink(path).catch(() => {});
+      try {
+        await link(temporary, path);
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+        added = false;
+      }
+      await unlink(temporary);
+    });
+    return added;
   }
   return {
     async get(key) {
@@ -118,6 +146,7 @@ export async function openDirectory(root: string): Promise<State> {
       }
     },
     set: (key, value) => inOrder(key, () => write(key, value)),
+    add: (key, value, forMs) => inOrder(key, () => add(key, value, forMs)),
     delete: (key) =>
       inOrder(key, () =>
         unlink(join(root, checkKey(key))).catch((cause) => {
@@ -174,9 +203,10 @@ async function openRedis(
   const password = config.passwordFile
     ? (await readSecret(config.passwordFile)).reveal()
     : undefined;
+  const base = config.prefix ?? 'hackspace';
   const driver = redis({
     url: config.url,
-    base: config.prefix ?? 'hackspace',
+    base,
     connectTimeout: 5000,
     commandTimeout: 5000,
     maxRetriesPerRequest: 2,
@@ -208,6 +238,15 @@ async function openRedis(
     async set(key, value) {
       const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
       await attempt(`write state ${key}`, () => storage.setItemRaw(name(key), bytes));
+    },
+    async add(key, value, forMs) {
+      const bytes = Buffer.from(value as string);
+      const client = driver.getInstance!();
+      const said = await attempt(
+        `write state ${key}`,
+        () => client.set(`${base}:${name(key)}`, bytes, 'PX', Math.max(1, Math.ceil(forMs)), 'NX'),
+      );
+      return said === 'OK';
     },
     delete: (key) => attempt(`delete state ${key}`, () => storage.removeItem(name(key))),
     async list(prefix) {

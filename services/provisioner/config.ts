@@ -127,7 +127,8 @@ export const configSchema = z.strictObject({
   membership: membership.describe('Who is asked whether somebody pays'),
   sweep: z.strictObject({
     every: duration().prefault('1d').describe(
-      '0s switches it off: `cli.ts sweep` from a timer then.',
+      '0s switches it off: `cli.ts sweep` from a timer then, at least once a day; a pause of more ' +
+        'than four days starts the count of "no"s again.',
     ),
     breaker: z.strictObject({
       share: z.number().min(0).max(1).default(0.1).describe(

@@ -1,5 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   idOf,
@@ -13,6 +16,7 @@ import { ask } from '../../tests/peers/lib/http.ts';
 import { needs } from '../../tests/peers/lib/needs.ts';
 import { run } from '../../tests/peers/lib/run.ts';
 import { openSandbox, type Sandbox } from '../../tests/peers/lib/sandbox.ts';
+import { waitFor } from '../../tests/peers/lib/wait.ts';
 import { type Nginx, startNginx } from '../../tests/peers/nginx.ts';
 import { type Redis, startRedis } from '../../tests/peers/redis.ts';
 import { memberToken } from '../../tests/runtimes/provisioner.ts';
@@ -20,6 +24,21 @@ import { smokes } from '../../tests/runtimes/smokes.ts';
 import { type RunningService, startService } from '../../tests/services.ts';
 import { createBrowser } from './auth/browser.ts';
 import type { TenantRecord } from './tenant/record.ts';
+
+/** Where the notices arrive that would be letters: to the admin, as whoever left the list has no address. */
+async function postbox() {
+  const got: string[] = [];
+  const server = createServer(async (request, response) => {
+    got.push(JSON.parse(await text(request)).text);
+    response.end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    got,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () => server.close(),
+  };
+}
 
 const MEMBERS = 100;
 const NAMES = 50;
@@ -31,6 +50,7 @@ needs('nginx', 'redis', 'git')('two provisioners on one tenants repo and one Red
   let repository: GitRepository;
   let nginx: Nginx;
   let keycloak: KeycloakFacade;
+  let letters: Awaited<ReturnType<typeof postbox>>;
   const replicas: RunningService[] = [];
 
   beforeAll(async () => {
@@ -72,11 +92,19 @@ needs('nginx', 'redis', 'git')('two provisioners on one tenants repo and one Red
       join(sandbox.folder, 'members.yaml'),
       JSON.stringify({ members: [...members, paying] }),
     );
+    letters = await postbox();
+    writeFileSync(join(sandbox.folder, 'webhook'), 'k'.repeat(40), { mode: 0o600 });
+    const policyFile = join(sandbox.folder, 'policy.yaml');
+    const policy = JSON.parse(readFileSync(policyFile, 'utf8'));
+    writeFileSync(policyFile, JSON.stringify({ ...policy, lifecycle: { answers: 2 } }));
     for (const port of ports) {
       const own = {
         ...config,
         listen: { port },
         state: redis.url,
+        // Both look as often as that, each by its own clock.
+        sweep: { every: '2s', breaker: { share: 1 } },
+        notify: { webhook: { url: letters.url, secretFile: 'webhook' } },
         portal: { ...config.portal, issuer: keycloak.issuer },
         store: {
           kind: 'git-remote',
@@ -93,6 +121,7 @@ needs('nginx', 'redis', 'git')('two provisioners on one tenants repo and one Red
     await keycloak?.stop();
     await git?.stop();
     await redis?.stop();
+    letters?.close();
   });
 
   test('100 claims at once for 50 names: each name has one owner, who was told so', async () => {
@@ -138,6 +167,29 @@ needs('nginx', 'redis', 'git')('two provisioners on one tenants repo and one Red
       expect(metrics).toMatch(/provisioner_writes_total\{kind="claim"\} [1-9]/);
     }
   });
+
+  test('ten members lapse while both sweep: each is told once', async () => {
+    const file = join(sandbox.folder, 'members.yaml');
+    const { members } = JSON.parse(readFileSync(file, 'utf8'));
+    const paths = (await repository.git('ls-tree', '-r', '--name-only', 'main')).trim().split('\n');
+    const records = await Promise.all(
+      paths.filter((path) => /\/tenant\.json$/.test(path)).map(async (path) =>
+        JSON.parse(await repository.git('show', `main:${path}`)) as TenantRecord
+      ),
+    );
+    const gone = records.slice(0, 10);
+    const subs = new Set(gone.map(({ owner }) => owner.sub));
+    const left = members.filter(({ sub }: { sub: string }) => !subs.has(sub));
+    writeFileSync(file, JSON.stringify({ members: left }));
+    await waitFor('the letters', () => letters.got.length >= 10, { ms: 60_000 });
+    await new Promise((done) => setTimeout(done, 6000));
+    expect(letters.got.sort()).toEqual(
+      gone.map(({ name }) => `${name} is grace; its member has no address`).sort(),
+    );
+    for (const { process: child } of replicas) {
+      expect(readFileSync(child.log, 'utf8')).not.toMatch(/sweep (failed|fault)/);
+    }
+  }, 90_000);
 
   test('a session is one on both; it outlives the kill of its replica, and its end is an end', async () => {
     const browser = createBrowser();

@@ -180,3 +180,53 @@ test('a change by the member while the sweep runs wins over the sweep', async ()
   expect(await stateOf('garden')).toBe('draining');
   expect(report.steps.length).toBeLessThanOrEqual(1);
 });
+
+test('swept by a timer of the operator’s (every: 0s), daily or hourly, "no"s are counted', async () => {
+  for (const perDay of [1, 24]) {
+    await using own = await world({ sweep: { every: 0 } });
+    await own.tenants.claim(person('garden'), input('garden'), context);
+    own.membership.fallback = 'no';
+    const steps: string[] = [];
+    for (let i = 0; i < 4 * perDay && steps.length === 0; i++) {
+      own.clock.now += DAY / perDay;
+      const report = await own.sweep.run();
+      steps.push(...report.steps.map((s) => `day ${Math.ceil((i + 1) / perDay)}: ${s.to}`));
+    }
+    expect(steps).toEqual([perDay === 1 ? 'day 3: grace' : 'day 2: grace']);
+    own.clock.now += 3650 * DAY; // a jump takes nobody further here either
+    expect((await own.sweep.run()).steps).toEqual([]);
+  }
+});
+
+test('two replicas that find a sweep due at once: one sweeps, each member is told once', async () => {
+  const subs = Array.from({ length: 8 }, (_, i) => `gone${i}x`);
+  await using own = await world({ sweep: { breaker: { share: 1, min: 99 } } });
+  const { tenants, clock, notifier } = own;
+  await Promise.all(subs.map((sub) => tenants.claim(person(sub), input(sub), context)));
+  await tenants.remove(person('gone0x'), 'gone0x', 'gone0x', context);
+  own.membership.fallback = 'no';
+  const replicas = [own.sweep, own.sweepOf(own.store)];
+  for (let day = 0; day < 5; day++) {
+    clock.now += day === 0 ? 60_000 : DAY;
+    const reports = await Promise.all(replicas.map((sweep) => sweep.runIfDue()));
+    expect(reports.filter(Boolean)).toHaveLength(1);
+  }
+  expect(notifier.told.map((t) => `${t.to} ${t.kind}`).sort()).toEqual([
+    'gone0x@hackspace.example deleted',
+    'gone0x@hackspace.example draining',
+    ...subs.slice(1).map((sub) => `${sub}@hackspace.example grace`),
+  ]);
+});
+
+test('a sweep asked for while another is under way is refused, a dry run is not', async () => {
+  await claim('garden');
+  const other = w.sweepOf(w.store);
+  const running = w.sweep.run();
+  await expect(other.run()).rejects.toMatchObject({
+    code: 'conflict',
+    message: 'Cannot sweep: another sweep is under way; ask again when it has ended',
+  });
+  expect((await other.run({ dryRun: true })).tenants).toBe(1);
+  await running;
+  expect((await other.run()).tenants).toBe(1);
+});

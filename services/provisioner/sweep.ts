@@ -19,7 +19,7 @@ import { changeOf, filesOf, readTenant, readTenants } from './tenants.ts';
 const log = getLogger(['provisioner', 'sweep']);
 
 export interface SweepOptions {
-  /** How far apart sweeps are, in ms. */
+  /** How far apart sweeps are, in ms; 0: somebody else's timer runs them, once a day is taken for its pace. */
   every: number;
   /** Lapses of one sweep above both of these open the breaker. */
   breaker: { share: number; min: number };
@@ -61,32 +61,59 @@ interface Kept extends History {
 
 const HISTORY = 'sweep/history';
 const REPORT = 'sweep/report';
+const LOCK = 'sweep/lock';
+/** How long a sweep that was killed keeps the next one out. */
+const LOCK_MS = 3600_000;
+const DAY = 86_400_000;
 
 /** Walks every tenant: asks who pays, takes the steps that are due, tells people what happened. */
 export class Sweep {
   readonly #ports: SweepPorts;
   readonly #options: SweepOptions;
-  #running: Promise<SweepReport> | undefined;
 
   constructor(ports: SweepPorts, options: SweepOptions) {
     this.#ports = ports;
     this.#options = options;
   }
 
-  /** `override` lets exactly that many lapses through an open breaker, and no more. */
-  run(options: { dryRun?: boolean; override?: number } = {}): Promise<SweepReport> {
-    if (options.dryRun) return this.#sweep(true, 0);
-    this.#running ??= this.#sweep(false, options.override ?? 0).finally(() =>
-      this.#running = undefined
-    );
-    return this.#running;
+  /**
+   * `override` lets exactly that many lapses through an open breaker, and no more. Throws AppError
+   * `conflict` while another sweep, of any replica, is under way.
+   */
+  async run(options: { dryRun?: boolean; override?: number } = {}): Promise<SweepReport> {
+    if (options.dryRun) return await this.#sweep(true, 0);
+    const report = await this.#alone(() => this.#sweep(false, options.override ?? 0));
+    if (report) return report;
+    const why = 'another sweep is under way; ask again when it has ended';
+    throw new AppError('conflict', `Cannot sweep: ${why}`);
   }
 
   /** A sweep, unless the last one is younger than `every`: survives restarts of the service. */
   async runIfDue(): Promise<SweepReport | undefined> {
+    if (!(await this.#isDue())) return undefined;
+    // Another replica may have done it since that look.
+    return await this.#alone(async () =>
+      (await this.#isDue()) ? await this.#sweep(false, 0) : undefined
+    );
+  }
+
+  async #isDue(): Promise<boolean> {
     const last = await this.lastReport();
     const age = (this.#ports.now ?? Date.now)() - Date.parse(last?.at ?? '1970-01-01T00:00:00Z');
-    return age >= 0 && age < this.#options.every ? undefined : await this.run();
+    return age < 0 || age >= this.#options.every;
+  }
+
+  /** Two sweeps at once would tell members twice; undefined when another is under way. */
+  async #alone<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const { state } = this.#ports;
+    if (!(await state.add(LOCK, '', LOCK_MS))) return undefined;
+    try {
+      return await work();
+    } finally {
+      await state.delete(LOCK).catch((error) =>
+        log.warn('the next sweep waits for an hour', { error: describe(error) })
+      );
+    }
   }
 
   async lastReport(): Promise<SweepReport | undefined> {
@@ -179,9 +206,10 @@ export class Sweep {
     const kept: Kept = old?.since === record.since ? { ...old } : { since: record.since, noes: 0 };
     if (answer === 'yes') return { ...kept, noes: 0, lastNo: undefined };
     if (answer === 'unknown') return kept;
+    const every = this.#options.every || DAY;
     const passed = now - (kept.lastNo ?? -Infinity);
-    if (kept.lastNo !== undefined && passed >= 0 && passed < this.#options.every / 2) return kept;
-    const broken = passed < 0 || passed > this.#options.every * 4;
+    if (kept.lastNo !== undefined && passed >= 0 && passed < every / 2) return kept;
+    const broken = passed < 0 || passed > every * 4;
     return { ...kept, noes: broken ? 1 : kept.noes + 1, lastNo: now };
   }
 

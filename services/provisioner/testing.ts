@@ -11,6 +11,7 @@ import type { Membership } from './membership/membership.ts';
 import type { Notice, Notifier } from './notify/notify.ts';
 import { bareGit } from './store/bare-git.ts';
 import { openStore } from './store/queue.ts';
+import type { Store } from './store/store.ts';
 import { Sweep, type SweepOptions } from './sweep.ts';
 import { examplePolicy, OWNER } from './tenant/fixtures.ts';
 import type { Answer } from './tenant/lifecycle.ts';
@@ -67,6 +68,7 @@ function memoryState(): State {
   return {
     get: async (key) => kept.get(key),
     set: async (key, value) => void kept.set(key, Buffer.from(value)),
+    add: async (key, value) => !kept.has(key) && Boolean(kept.set(key, Buffer.from(value))),
     delete: async (key) => void kept.delete(key),
     list: async (prefix) => [...kept.keys()].filter((key) => key.startsWith(`${prefix}/`)).sort(),
     close: async () => {},
@@ -93,21 +95,23 @@ export async function world(options: WorldOptions = {}) {
   const notifier = new RecordingNotifier();
   const drained = new Set<string>();
   const archives = new Map<string, Uint8Array>();
-  const sweep = new Sweep({
-    store,
-    membership,
-    policy,
-    state,
-    notifier,
-    now,
-    exporter: async (record, files) => void archives.set(record.name, await archiveOf(files)),
-    drained: async (name) => drained.has(name),
-  }, {
-    every: 86_400_000,
-    breaker: { share: 0.1, min: 3 },
-    committer: COMMITTER,
-    ...options.sweep,
-  });
+  const sweepOf = (replica: Store) =>
+    new Sweep({
+      store: replica,
+      membership,
+      policy,
+      state,
+      notifier,
+      now,
+      exporter: async (record, files) => void archives.set(record.name, await archiveOf(files)),
+      drained: async (name) => drained.has(name),
+    }, {
+      every: 86_400_000,
+      breaker: { share: 0.1, min: 3 },
+      committer: COMMITTER,
+      ...options.sweep,
+    });
+  const sweep = sweepOf(store);
   const tenants = new Tenants({ store, membership, policy, now });
   const config = configSchema.parse({
     publicUrl: 'https://io.hackspace.example',
@@ -133,6 +137,11 @@ export async function world(options: WorldOptions = {}) {
     authenticate: async (token) => person(token, { admin: token === 'admin' }),
     ...options.ports,
   };
+  const close = async () => {
+    await store.close();
+    await state.close();
+    await rm(folder, { recursive: true, force: true });
+  };
   return {
     folder,
     dir,
@@ -145,15 +154,14 @@ export async function world(options: WorldOptions = {}) {
     drained,
     archives,
     sweep,
+    /** The sweep of another replica, by the state and the people of this one. */
+    sweepOf,
     tenants,
     config,
     ports,
     app: createApp(config, ports),
-    async close() {
-      await store.close();
-      await state.close();
-      await rm(folder, { recursive: true, force: true });
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -451,6 +451,7 @@ test('ten thousand sessions stay bounded, and one person cannot push the others 
     state: {
       get: (k) => Promise.resolve(memory.get(k)),
       set: (k, v) => Promise.resolve(void memory.set(k, new TextEncoder().encode(v as string))),
+      add: () => Promise.reject(new Error('not used')),
       delete: (k) => Promise.resolve(void memory.delete(k)),
       list: () => Promise.resolve([...memory.keys()]),
       close: () => Promise.resolve(),
