@@ -215,6 +215,18 @@ test('every sentence that the domain says of a space is in the catalogue, and no
   }
 });
 
+test('Pause is offered where something runs, Go on where it is paused, neither while suspended', async () => {
+  const buttons = async (name: string) =>
+    [...String(await gallery[name]).matchAll(/action="\/spaces\/garden\/(suspend|resume)"/g)]
+      .map(([, path]) => path);
+  expect(await buttons('space-grace')).toEqual(['suspend']);
+  expect(await buttons('space-paused')).toEqual(['resume']);
+  for (const name of ['space-suspended', 'space-exported', 'space-draining'] as const) {
+    expect(await buttons(name), name).toEqual([]);
+    expect(String(await gallery[name]), name).not.toContain('pause-hint');
+  }
+});
+
 test('the log of a tenant in human words', () => {
   const t = createTexts();
   const say = (subject: string, trailers = {}) => wordsOf(t, { subject, trailers });

@@ -186,19 +186,24 @@ function calendar({ t }: Shell, model: SpaceModel): Html | '' {
 
 function manage({ t }: Shell, model: SpaceModel, base: string): Html {
   const leaving = model.state === 'draining' || model.state === 'deleted';
+  const stopped = model.state === 'suspended' || model.state === 'exported';
   return html`
     <section class="card">
       <h2>${t('space.manage')}</h2>
       ${leaving ? '' : html`
-        <p class="soft small" id="pause-hint">${t('space.suspend.hint')}</p>
+        <p class="soft small">${stopped ? '' : html`
+          <span id="pause-hint">${t('space.suspend.hint')}</span>
+        `}${t('space.delete.hint')}</p>
         <div class="row">
           <a class="button second" href="${base}/edit">${t('space.edit')}</a>
-          <form method="post"
-            action="${base}/${model.paused
-              ? 'resume'
-              : 'suspend'}"><button class="second" aria-describedby="pause-hint">${model.paused
-              ? t('space.resume')
-              : t('space.suspend')}</button></form>
+          ${stopped ? '' : html`
+            <form method="post"
+              action="${base}/${model.paused
+                ? 'resume'
+                : 'suspend'}"><button class="second" aria-describedby="pause-hint">${model.paused
+                ? t('space.resume')
+                : t('space.suspend')}</button></form>
+          `}
           <a class="button second danger" href="${base}/delete">${t('space.delete')}</a>
         </div>
       `}

@@ -149,10 +149,10 @@ export const ENGLISH = {
   'space.manage': 'Change, pause or delete',
   'space.edit': 'Change',
   'space.suspend': 'Pause',
-  'space.suspend.hint':
-    'To pause stops everything that runs; nothing is deleted. Before you delete, you are offered an archive.',
+  'space.suspend.hint': 'To pause stops everything that runs; nothing is deleted.',
   'space.resume': 'Go on',
   'space.delete': 'Delete',
+  'space.delete.hint': 'Before you delete, you are offered an archive.',
   'space.history': 'Whole history',
   'space.status': 'Step by step',
 

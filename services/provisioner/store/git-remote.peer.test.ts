@@ -4,13 +4,36 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type GitServer, startGit } from '../../../tests/peers/git.ts';
+import { type GitRepository, type GitServer, startGit } from '../../../tests/peers/git.ts';
 import { needs } from '../../../tests/peers/lib/needs.ts';
 import { type Sshd, startSshd } from '../../../tests/peers/sshd.ts';
+import { COMMITTER } from '../testing.ts';
 import { put, storeContract } from './contract.ts';
 import { gitRemote, type RemoteOptions } from './git-remote.ts';
 import { openStore } from './queue.ts';
 import { RaceLost } from './store.ts';
+
+const COMMON = { branch: 'main', committer: COMMITTER };
+
+function contract(
+  many: number,
+  create: () => Promise<Pick<GitRepository, 'url' | 'git'>>,
+  options: (url: string) => RemoteOptions,
+): void {
+  storeContract({
+    many,
+    async fresh() {
+      const { url, git } = await create();
+      return {
+        backend: await gitRemote(options(url)),
+        again: () => gitRemote(options(url)),
+        async verify() {
+          expect(await git('fsck', '--strict', '--no-dangling')).toBe('');
+        },
+      };
+    },
+  });
+}
 
 needs('git')('git-remote, over smart HTTP with a password', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hackspace-remote-'));
@@ -29,25 +52,12 @@ needs('git')('git-remote, over smart HTTP with a password', () => {
   const options = (url: string): RemoteOptions => ({
     url,
     dir: join(folder, `copy-${count++}`),
-    branch: 'main',
-    committer: { name: 'Provisioner', email: 'provisioner@hackspace.invalid' },
+    ...COMMON,
     username: 'provisioner',
     tokenFile,
   });
 
-  storeContract({
-    many: 20,
-    async fresh() {
-      const repository = await server.createRepository(`r${count++}`);
-      return {
-        backend: await gitRemote(options(repository.url)),
-        again: () => gitRemote(options(repository.url)),
-        async verify() {
-          expect(await repository.git('fsck', '--strict', '--no-dangling')).toBe('');
-        },
-      };
-    },
-  });
+  contract(20, () => server.createRepository(`r${count++}`), options);
 
   test('a push that somebody else was faster than is a lost race, not a failure', async () => {
     const repository = await server.createRepository(`r${count++}`);
@@ -152,8 +162,7 @@ needs('git', 'sshd')('git-remote, over ssh with a deploy key', () => {
   const options = (url: string, over: Partial<RemoteOptions> = {}): RemoteOptions => ({
     url,
     dir: join(folder, `copy-${count++}`),
-    branch: 'main',
-    committer: { name: 'Provisioner', email: 'provisioner@hackspace.invalid' },
+    ...COMMON,
     sshKeyFile: server.keyFile,
     knownHostsFile: server.knownHostsFile,
     ...over,
@@ -166,19 +175,7 @@ needs('git', 'sshd')('git-remote, over ssh with a deploy key', () => {
     return { code: error.code, message: error.message as string, cause: String(error.cause) };
   }
 
-  storeContract({
-    many: 12,
-    async fresh() {
-      const repository = await server.createRepository(`r${count++}`);
-      return {
-        backend: await gitRemote(options(repository.url)),
-        again: () => gitRemote(options(repository.url)),
-        async verify() {
-          expect(await repository.git('fsck', '--strict', '--no-dangling')).toBe('');
-        },
-      };
-    },
-  });
+  contract(12, () => server.createRepository(`r${count++}`), options);
 
   test('another host key than the known one: nothing is sent, nothing is written', async () => {
     const { url, git } = await server.createRepository(`r${count++}`);
