@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { disagreements } from './agreement.ts';
 import { subnetOf } from './claims.ts';
 import { readClaims } from './read.ts';
+import { siteFile } from './site.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const parts = [
@@ -148,6 +149,20 @@ test('a node that only one file knows is named', async () => {
   );
   const missing = await afterChange('manifests/core/dns.yaml', / +cp-1 .*\n/, '');
   expect(missing).toEqual([expect.stringMatching(/^cp-1 address: .* but nowhere in dns$/)]);
+});
+
+test('a checkout with a site.yaml is that site', async () => {
+  expect(siteFile(copy)).toBe(join(copy, 'site.example.yaml'));
+  const own = join(copy, 'site.yaml');
+  await writeFile(own, '');
+  expect(siteFile(copy)).toBe(own);
+  await rm(own);
+});
+
+test('the page prints what the check prints', async () => {
+  const { length } = await readClaims(join(root, 'site.example.yaml'), root);
+  const page = await readFile(join(root, 'docs/bare-metal-to-feed.md'), 'utf8');
+  expect(page).toContain(`#> ${length} statements about the site agree`);
 });
 
 test('a site file with faults says all of them', async () => {

@@ -1,12 +1,16 @@
-/** `node infra/check.ts [site.yaml]`: which raw file disagrees with the site's facts. Exit 1 when one does. */
-import { dirname, join } from 'node:path';
+/**
+ * `node infra/check.ts [FILE]`: which raw file disagrees with the site's facts. Exit 1 when one does. Without an argument it takes
+ * site.yaml, and before there is one site.example.yaml.
+ */
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@hackspace/kit/errors.ts';
 import { disagreements } from './agreement.ts';
 import { readClaims } from './read.ts';
+import { siteFile } from './site.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const file = process.argv[2] ?? join(root, 'site.example.yaml');
+const file = process.argv[2] ?? siteFile(root);
 try {
   const claims = await readClaims(file, root);
   const lines = disagreements(claims);

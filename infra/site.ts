@@ -1,5 +1,7 @@
-/** The facts of one site (site.example.yaml), checked. */
+/** The facts of one site (site.yaml, before there is one site.example.yaml), checked. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { parse } from 'yaml';
 import * as z from 'zod';
@@ -51,6 +53,12 @@ export const siteSchema = z.strictObject({
 });
 
 export type Site = z.infer<typeof siteSchema>;
+
+/** The file of a checkout's own site. */
+export function siteFile(root: string): string {
+  const own = join(root, 'site.yaml');
+  return existsSync(own) ? own : join(root, 'site.example.yaml');
+}
 
 /** Throws `invalid` with every fault and its path, or when the file cannot be read. */
 export async function readSite(file: string): Promise<Site> {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { AppError, describe } from '@hackspace/kit/errors.ts';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
-import { readSite } from '../infra/site.ts';
+import { readSite, siteFile } from '../infra/site.ts';
 import { leaksIn, secretValues } from './leaks.ts';
 import { newSecrets, refuseInsideGit, render } from './render.ts';
 import { seal, unseal } from './sealed.ts';
@@ -17,6 +17,7 @@ const usage = `node talos/cli.ts COMMAND
   new-secrets --recipient age1… [--recipient …] --out FILE     a new cluster's secrets, encrypted
   render      --secrets FILE --identity FILE --out FOLDER [--site FILE]
   check       [--secrets FILE --identity FILE]            is any secret in this git work tree?
+The site is site.yaml, before there is one site.example.yaml.
 talosctl is taken from TALOSCTL, else from PATH.
 `;
 const folder = dirname(fileURLToPath(import.meta.url));
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
       recipient: { type: 'string', multiple: true, default: [] },
       secrets: { type: 'string' },
       identity: { type: 'string' },
-      site: { type: 'string', default: join(root, 'site.example.yaml') },
+      site: { type: 'string', default: siteFile(root) },
     },
   });
   const need = (name: 'out' | 'secrets' | 'identity'): string => {
