@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { bootFile, mac, makeInstaller, netbootFolder } from '../infra/installer.ts';
+import { bootFile, kernelRelease, mac, makeInstaller, netbootFolder } from '../infra/installer.ts';
 import {
   blankDisk,
   type Firmware,
@@ -18,11 +18,12 @@ import {
   startMachine,
   startSyslog,
 } from '../infra/machine.ts';
-import { stale, startMirror } from '../infra/mirror.ts';
+import { startMirror, unfit } from '../infra/mirror.ts';
 import { syntheticNetinst } from '../infra/netinst.ts';
 import { run, runOk } from '../peers/lib/run.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { reservePort } from '../peers/lib/ports.ts';
+import { noteSkipped } from '../peers/lib/skipped.ts';
 import { openSandbox } from '../peers/lib/sandbox.ts';
 import { netbootImages } from '../peers/machines.ts';
 
@@ -37,6 +38,9 @@ const boot = {
   uefi: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
 };
 const lvm = 'E6D6D379-F507-44C2-A23C-238F2A3DF928';
+
+const another =
+  'HACKSPACE_DEBIAN_MIRROR=http://MIRROR/debian npm run test:e2e -- installer (MIRROR: one that is complete)';
 
 // Said by the preseed itself, which then ends the machine.
 const append = [
@@ -84,14 +88,17 @@ needs('qemu', 'debian-installer', 'sshd')('the installer', () => {
       await using mirror = await startMirror();
       await using syslog = await startSyslog();
       const { folder } = sandbox;
-      const { release } = netbootImages()!;
+      const { release, kernel } = netbootImages()!;
       const skipped = (why: string) => {
+        const title = `the installer makes a host of a blank ${firmware} machine`;
+        if (process.env.HACKSPACE_PEERS_REQUIRED) throw new Error(`Cannot run ${title}: ${why}`);
         process.stderr.write(
-          `\n[peers] SKIPPED under ${firmware}: this machine's mirror: ${why}\n`,
+          `\n[peers] SKIPPED for want of a mirror (${why}): ${title}\n        bring it with: ${another}\n`,
         );
+        noteSkipped({ title, name: 'a Debian mirror', missing: why, command: another });
         return skip(why);
       };
-      const why = await stale(mirror, suites[release]!);
+      const why = await unfit(mirror, suites[release]!, kernelRelease(kernel));
       if (why) return skipped(why);
 
       const key = join(folder, 'key');

@@ -69,3 +69,10 @@ export const bootFile: Record<Firmware, string> = {
   bios: 'pxelinux.0',
   uefi: 'debian-installer/amd64/bootnetx64.efi',
 };
+
+/** The release of a Linux kernel image: 6.12.117+deb13-amd64. */
+export function kernelRelease(file: string): string {
+  const image = readFileSync(file);
+  const at = 0x200 + image.readUInt16LE(0x20e);
+  return image.toString('latin1', at, image.indexOf(' ', at));
+}

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 
 const exec = promisify(execFile);
 
@@ -64,19 +65,26 @@ export async function startMirror(): Promise<Mirror> {
 }
 
 /**
- * Why the installer could not use what the mirror says of `suite`; undefined if it could. A mirror that keeps files for a
- * while may hold a release and its index of installer components at different ages.
+ * Why the installer with this `kernel` could not use what the mirror says of `suite`; undefined if it could. A mirror that keeps
+ * files for a while may hold a release, its index of installer components and the components at different ages.
  */
-export async function stale({ port }: Mirror, suite: string): Promise<string | undefined> {
-  const index = 'main/debian-installer/binary-amd64/Packages.xz';
+export async function unfit(
+  { port }: Mirror,
+  suite: string,
+  kernel: string,
+): Promise<string | undefined> {
+  const index = 'main/debian-installer/binary-amd64/Packages.gz';
   const [release, packages] = await Promise.all(['Release', index].map(async (path) => {
     const url = `http://127.0.0.1:${port}/debian/dists/${suite}/${path}`;
     const answer = await fetch(url, { signal: AbortSignal.timeout(60_000) });
-    return Buffer.from(await answer.arrayBuffer());
-  })) as [Buffer, Buffer];
+    return answer.ok ? Buffer.from(await answer.arrayBuffer()) : undefined;
+  }));
+  if (!release || !packages) return `it has no ${release ? index : 'Release'} of ${suite}`;
   const sum = createHash('sha256').update(packages).digest('hex');
   const named = release.toString().split('\n').some((line) =>
     line.startsWith(` ${sum} `) && line.endsWith(` ${index}`)
   );
-  return named ? undefined : `its ${index} is not the one that the Release of ${suite} names`;
+  if (!named) return `its ${index} is not the one that the Release of ${suite} names`;
+  if (gunzipSync(packages).toString().includes(`\nKernel-Version: ${kernel}\n`)) return undefined;
+  return `its ${index} of ${suite} has nothing for the kernel ${kernel} of the netboot files`;
 }
