@@ -13,8 +13,9 @@ export interface Around {
     portal: Client;
     lookup: Client;
   };
-  /** The config's `store` and `cluster`. */
+  /** The config's `store`, `cluster` and `receiver`. */
   store: Record<string, unknown>;
+  receiver?: Record<string, unknown>;
   cluster?: Record<string, unknown>;
   /** What the policy says besides the plans; `repositories` at least. */
   policy: Record<string, unknown>;
@@ -82,6 +83,7 @@ export async function startPortal(place: Place, options: PortalOptions): Promise
     },
     ...(unsealer ? { unsealer: { url: unsealer } } : {}),
     ...(around.cluster ? { cluster: around.cluster } : {}),
+    ...(around.receiver ? { receiver: around.receiver } : {}),
     ...options.more,
   });
   return await startPart({

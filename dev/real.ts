@@ -4,6 +4,7 @@ import {
   filesBelow,
   knowNewKinds,
   raiseTree,
+  RECEIVER_KEY,
   signed,
   signingKey,
   type Tracked,
@@ -20,7 +21,7 @@ import type { Place } from './place.ts';
 import { type Around, portalUrl } from './portal.ts';
 import { startVault, type Vault } from './vault.ts';
 
-const NEEDED: PeerName[] = ['openbao', 'keycloak', 'gitea', 'flux', 'git'];
+const NEEDED: PeerName[] = ['openbao', 'keycloak', 'gitea', 'flux', 'flux-notification', 'git'];
 
 /** The real programs that are missing here, each with the command that brings it. */
 export function missingPrograms(): string[] {
@@ -73,13 +74,7 @@ export async function raiseReal(place: Place, say: (text: string) => void): Prom
       kubernetes,
       helm: false,
       tenants: () => forge.tracked,
-      change: (text) =>
-        text.replace(/vaultServer: .*/, `vaultServer: ${bao.url}`)
-          // No webhook wakes it here.
-          .replace(
-            /(kind: GitRepository\nmetadata:\n {2}name: tenants\n.*\nspec:\n {2}interval: )1m/,
-            (_, head: string) => `${head}1s`,
-          ),
+      change: (text) => text.replace(/vaultServer: .*/, `vaultServer: ${bao.url}`),
     }),
   );
   await told(
@@ -134,6 +129,7 @@ export async function raiseReal(place: Place, say: (text: string) => void): Prom
         lookup: { id: clients.lookup.id, secretFile: file('lookup-secret', clients.lookup.secret) },
       },
       store: forge.store,
+      receiver: { url: tree.flux.webhooks!, secretFile: file('receiver-key', RECEIVER_KEY) },
       cluster: { server, caFile, tokenFile: file('reader-token', reader) },
       policy: {
         repositories: [tree.origin],

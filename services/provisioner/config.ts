@@ -160,7 +160,14 @@ export const configSchema = z.strictObject({
     caFile: file,
     tokenFile: secretFile(),
   }).optional(),
-  receiver: z.strictObject({ url: innerUrl, secretFile: secretFile() }).optional(),
+  receiver: z.strictObject({
+    url: innerUrl.describe(
+      'Where Flux’s Receiver is reached. The path may be left out: Flux makes it of `name` and the key.',
+    ),
+    name: z.string().regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, 'must be namespace/name')
+      .default('flux-system/tenants').describe('The Receiver, as namespace/name.'),
+    secretFile: secretFile(),
+  }).optional().describe('Wakes Flux after each commit. Without it Flux looks by itself.'),
   icsProxy: z.strictObject({
     url: innerUrl,
     feed: z.string().regex(/^[\w-]{1,64}$/),

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fluxStatus } from './cluster/flux-status.ts';
 import { kubeReader } from './cluster/kube.ts';
 import type { KubeconfigOptions } from './cluster/kubeconfig.ts';
-import { fluxReceiver } from './cluster/receiver.ts';
+import { fluxReceiver, hookUrl } from './cluster/receiver.ts';
 import type { Config, Loaded } from './config.ts';
 import { createExporter } from './export.ts';
 import { claims } from './membership/claims.ts';
@@ -43,8 +43,7 @@ export interface Service {
 /** Throws AppError with the first thing that cannot be opened. */
 export async function openService({ config, policy }: Loaded, now = Date.now): Promise<Service> {
   const state = await openState(config.state);
-  const receiver = config.receiver &&
-    fluxReceiver(config.receiver.url, await readSecret(config.receiver.secretFile));
+  const receiver = config.receiver && await openReceiver(config.receiver);
   const store = openStore(await openBackend(config), {
     onPublish: (revision) => receiver?.woken(revision),
   });
@@ -112,6 +111,11 @@ export async function openBackend(config: Config): Promise<Backend> {
     case 'forgejo':
       return await forgejo({ ...store, committer });
   }
+}
+
+async function openReceiver({ url, name, secretFile }: NonNullable<Config['receiver']>) {
+  const key = await readSecret(secretFile);
+  return fluxReceiver(hookUrl(url, name, key), key);
 }
 
 export async function openMembership(config: Config): Promise<Membership> {

@@ -44,7 +44,7 @@ const ics = (lines: string[]) =>
     .concat(lines, 'END:VEVENT', 'END:VCALENDAR', '').join('\r\n');
 
 needs(
-  ...['openbao', 'keycloak', 'gitea', 'flux', 'git'] as const,
+  ...['openbao', 'keycloak', 'gitea', 'flux', 'flux-notification', 'git'] as const,
   ...['sabre', 'khal', 'python-icalendar', 'chromium', 'smtp'] as const,
 )('one evening', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hackspace-evening-'));

@@ -8,6 +8,7 @@ import { newRecord } from '../../services/provisioner/tenant/record.ts';
 import { parseTenant } from '../../services/provisioner/tenant/tenant.ts';
 import { schema as unsealer } from '../../services/unsealer/config.ts';
 import { type Document, documentsOf } from './documents.ts';
+import { documented } from './tenant-vault.ts';
 
 // What the provisioner renders, what a member's repository contains and what the lock admits are three
 // files written by three hands. The API server judges them in manifests.peer.test.ts; this is the rest.
@@ -47,6 +48,50 @@ test('the provisioner allows what the lock allows', () => {
   expect(policy.repositories).toEqual(settings.gitOrigins!.split(' '));
   expect(policy.vault?.server).toBe(settings.vaultServer);
   expect(policy.network.ingressFrom).toEqual([settings.gateway!.split('/')[0]]);
+});
+
+test('the provisioner wakes the Receiver there is, by a key that Flux gets from the vault', () => {
+  const { receiver, store } = provisioner.parse(config('manifests/services', 'provisioner'));
+  const [namespace, name] = receiver!.name.split('/');
+  const own = documentsOf('flux/infra/config').map((e) => e.document).filter((d) =>
+    d.metadata.namespace === namespace
+  );
+  const of = (kind: string, called: string) =>
+    own.find((d) => d.kind === kind && d.metadata.name === called);
+  const { spec } = of('Receiver', name!);
+  expect(spec.type).toBe('generic-hmac');
+  const tracked = spec.resources.map((each: { kind: string; name: string }) =>
+    find('flux/tenancy', each.kind, each.name).spec.url
+  );
+  expect(tracked).toEqual([store.kind === 'git-remote' && store.url]);
+
+  const [secret] = own.filter((d) =>
+    d.kind === 'ExternalSecret' && d.spec.target.name === spec.secretRef.name
+  );
+  const [data] = secret!.spec.data;
+  expect(data.secretKey).toBe('token'); // as notification-controller reads it
+  const { vault } = of('SecretStore', secret!.spec.secretStoreRef.name).spec.provider;
+  expect(vault.server).toBe(settings.vaultServer);
+  const { role, policy } = documented(vault.auth.jwt.role);
+  const { serviceAccountRef } = vault.auth.jwt.kubernetesServiceAccountToken;
+  expect(of('ServiceAccount', serviceAccountRef.name)).toBeDefined();
+  expect(serviceAccountRef.audiences).toEqual(role.bound_audiences);
+  expect(role.bound_subject).toBe(
+    `system:serviceaccount:${namespace}:${serviceAccountRef.name}`,
+  );
+  expect(policy).toBe(
+    `path "${vault.path}/data/${data.remoteRef.key}" { capabilities = ["read"] }`,
+  );
+
+  const route = own.find((d) => d.kind === 'HTTPRoute')!;
+  const [parent] = route.spec.parentRefs;
+  const { listeners: [listener] } = find('flux/infra/config', 'Gateway', parent.name).spec;
+  expect(new URL(receiver!.url).hostname).toBe(listener.hostname);
+  expect(route.spec.hostnames).toEqual([listener.hostname]);
+  expect(listener.allowedRoutes.namespaces.selector.matchLabels).toEqual({
+    'kubernetes.io/metadata.name': namespace,
+  });
+  expect(`${parent.namespace}/${parent.name}`).not.toBe(settings.gateway);
 });
 
 test('no plan grants more than the ceiling', () => {

@@ -41,17 +41,28 @@ needs('openbao', 'kubernetes')(
         }
         await root('POST', `/v1/secret/data/tenants/${namespace}/calendar`, { data: { of: name } });
       }
-      await root('POST', '/v1/secret/data/house/root', { data: { of: 'the house' } });
+      await cluster.apply('{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}');
+      await cluster.apply(
+        '{apiVersion: v1, kind: ServiceAccount, metadata: {name: tenants-receiver, namespace: flux-system}}',
+      );
+      for (const key of ['root', 'tenants-receiver']) {
+        await root('POST', `/v1/secret/data/house/${key}`, { data: { of: 'the house' } });
+      }
     });
     afterAll(async () => {
       await Promise.all([bao?.stop(), cluster?.stop()]);
     });
 
-    const login = async (namespace: string, account: string, audience = 'openbao') => {
+    const login = async (
+      namespace: string,
+      account: string,
+      audience = 'openbao',
+      role = 'tenant',
+    ) => {
       const jwt = await cluster.createToken(namespace, account, { audiences: [audience] });
       return await bao.nodes[0]!.ask('/v1/auth/jwt-member-prod/login', {
         method: 'POST',
-        body: { role: 'tenant', jwt },
+        body: { role, jwt },
       });
     };
     const read = async (token: string, path: string) =>
@@ -76,6 +87,26 @@ needs('openbao', 'kubernetes')(
           token,
         });
         expect(write.status).toBe(403);
+      }
+    });
+
+    test('the Receiver’s account reads the Receiver’s key alone, and no tenant has its role', async () => {
+      const as = (namespace: string, account: string, role: string) =>
+        login(namespace, account, 'openbao', role);
+      const token =
+        (await as('flux-system', 'tenants-receiver', 'receiver')).json().auth.client_token;
+      expect(await read(token, 'house/tenants-receiver')).toBe(200);
+      expect(await read(token, 'house/root')).toBe(403);
+      expect(await read(token, 'tenants/tenant-ada/calendar')).toBe(403);
+      for (
+        const [namespace, account, role] of [
+          ['tenant-ada', 'tenant', 'receiver'],
+          ['flux-system', 'default', 'receiver'],
+          ['flux-system', 'tenants-receiver', 'tenant'],
+        ] as const
+      ) {
+        const refused = await as(namespace, account, role);
+        expect([refused.status, refused.text]).toEqual([400, expect.stringContaining('sub')]);
       }
     });
 

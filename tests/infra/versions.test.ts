@@ -43,7 +43,8 @@ test('the Gateway API and Flux have one version each', () => {
   expect(gateway.spec.ref.tag).toBe(versions.crds['gateway-api'].version);
   const instance = all.find((d) => d.kind === 'FluxInstance');
   expect(instance.spec.distribution.version).toBe(versions.tools.flux);
-  for (const name of ['source-controller', 'kustomize-controller', 'helm-controller'] as const) {
+  const controllers = ['source', 'kustomize', 'helm', 'notification'] as const;
+  for (const name of controllers.map((each) => `${each}-controller` as const)) {
     expect(versions.crds[name].version).toBe(`v${versions.tools[name]}`);
   }
 });

@@ -11,7 +11,7 @@ import { put } from '../store/contract.ts';
 import { gitRemote } from '../store/git-remote.ts';
 import { openStore } from '../store/queue.ts';
 import { COMMITTER } from '../testing.ts';
-import { fluxReceiver } from './receiver.ts';
+import { fluxReceiver, hookUrl } from './receiver.ts';
 
 const KEY = 'a-key-of-the-receiver-0123456789';
 const source = ['GitRepository', 'flux-system', 'tenants'] as const;
@@ -90,6 +90,11 @@ needs('flux', 'flux-notification')('waking Flux through its real Receiver', () =
     const revision = await commit(hook, KEY);
     await flux.waitReady(...source, revision);
     process.stdout.write(`commit to fetched: ${Math.round(performance.now() - begun)} ms\n`);
+  });
+
+  test('the path that Flux gave is the one that key and name make', () => {
+    expect(hookUrl(flux.webhooks!, 'flux-system/tenants', new Secret(KEY))).toBe(hook);
+    expect(hookUrl(hook, 'any/other', new Secret(KEY))).toBe(hook);
   });
 
   test('a wrong key or another path wakes nobody, and the next right call brings all', async () => {

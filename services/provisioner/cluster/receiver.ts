@@ -1,9 +1,20 @@
+import { createHash } from 'node:crypto';
 import { describe } from '@hackspace/kit/errors.ts';
 import { getLogger } from '@hackspace/kit/log.ts';
 import type { Secret } from '@hackspace/kit/secret.ts';
 import { postSigned } from '../notify/webhook.ts';
 
 const log = getLogger(['provisioner', 'receiver']);
+
+/** `url` with the path that Flux gives to the Receiver `namespace/name` of this key, unless it has one. */
+export function hookUrl(url: string, receiver: string, key: Secret): string {
+  const hook = new URL(url);
+  if (hook.pathname !== '/') return url;
+  const [namespace, name] = receiver.split('/');
+  const digest = createHash('sha256').update(key.bytes()).update(`${name}${namespace}`);
+  hook.pathname = `/hook/${digest.digest('hex')}`;
+  return hook.href;
+}
 
 /**
  * Wakes Flux after a commit through its Receiver (type generic-hmac), so that applied follows

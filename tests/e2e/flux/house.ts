@@ -26,6 +26,9 @@ import { openSandbox } from '../../peers/lib/sandbox.ts';
 
 export const FLUX = here(import.meta, '../../../flux');
 
+/** What the Receiver of flux/infra/config is woken with. */
+export const RECEIVER_KEY = 'the-key-of-the-receiver-0123456789abcdef';
+
 export interface SignedRepository {
   readonly url: string;
   /** Replaces the whole tree by these files in one commit; returns its hash. */
@@ -114,6 +117,7 @@ export async function raiseTree(options: TreeOptions): Promise<Tree> {
     const { kubernetes, helm = true, change = (text) => text } = options;
     const flux = await startFlux({
       helm,
+      notification: true,
       kustomizeEnv: kustomizeEnvironment(),
       ...(kubernetes ? { kubernetes } : {}),
     });
@@ -224,6 +228,8 @@ function secrets({ username, password, signer }: Tracked): string {
     items: [
       ['tenants-repo', { username, password }],
       ['tenants-signers', { 'provisioner.sshpub': signer }],
+      // External Secrets would bring it.
+      ['tenants-receiver', { token: RECEIVER_KEY }],
     ].map(([name, stringData]) => ({
       apiVersion: 'v1',
       kind: 'Secret',
