@@ -51,7 +51,7 @@ export const Row = {
   /** DTSTART (else DUE): YYYYMMDD and HHMMSS. */
   DATE: 12,
   TIME: 13,
-  /** Of the bytes without DTSTAMP, 53 bits in two numbers, made when first asked for; 0 until then. */
+  /** Of the bytes without DTSTAMP, 53 bits in two numbers. */
   HASH_HIGH: 14,
   HASH_LOW: 15,
 } as const;
@@ -125,20 +125,8 @@ export class Table {
   }
 
   hashOf(index: number): number {
-    const { rows, view } = this;
     const row = index * WIDTH;
-    const known = rows[row + Row.HASH_LOW]!;
-    if (known !== 0) return rows[row + Row.HASH_HIGH]! * 4294967296 + (known >>> 0);
-    const hash = hashOf(
-      view,
-      rows[row + Row.START]!,
-      rows[row + Row.END]!,
-      rows[row + Row.STAMP_START]!,
-      rows[row + Row.STAMP_END]!,
-    );
-    rows[row + Row.HASH_HIGH] = Math.floor(hash / 4294967296);
-    rows[row + Row.HASH_LOW] = hash | 0;
-    return hash;
+    return this.rows[row + Row.HASH_HIGH]! * 4294967296 + (this.rows[row + Row.HASH_LOW]! >>> 0);
   }
 }
 

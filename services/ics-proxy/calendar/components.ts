@@ -80,41 +80,23 @@ export function parseCalendar(bytes: Uint8Array, previous?: ParsedCalendar): Par
     if (inOrder) countLines(buffer, faults, quarantined);
     else numberLines(input, faults, quarantined);
   }
-  return new Parsed(buffer, found, mends, quarantined);
-}
-
-/** Components become objects when somebody looks at them: most feeds are made of their numbers. */
-class Parsed implements ParsedCalendar {
-  readonly bytes: Buffer;
-  readonly table: Table;
-  readonly zones: readonly ZoneDefinition[];
-  readonly tzids: readonly string[];
-  readonly header: Readonly<Record<string, string>>;
-  readonly quarantined: readonly Quarantined[];
-  readonly quarantinedCount: number;
-  readonly mends: Readonly<Mends>;
-  readonly calendars: number;
-  #components: readonly Component[] | undefined;
-
-  constructor(bytes: Buffer, found: Scan, mends: Mends, quarantined: readonly Quarantined[]) {
-    this.bytes = bytes;
-    this.table = found.table;
-    this.zones = found.zones;
-    this.tzids = found.table.tzids.list;
-    this.header = found.header;
-    this.quarantined = quarantined.map((q) => ({ ...q, bytes: Uint8Array.from(q.bytes) }));
-    this.quarantinedCount = found.faultCount;
-    this.mends = mends;
-    this.calendars = found.calendars;
-  }
-
-  get components(): readonly Component[] {
-    const { table } = this;
-    return this.#components ??= Array.from(
-      { length: table.length },
-      (_, i) => new Component(table, i),
-    );
-  }
+  const { table } = found;
+  let components: readonly Component[] | undefined;
+  return {
+    bytes: buffer,
+    table,
+    // They become objects when somebody looks at them: most feeds are made of their numbers.
+    get components() {
+      return components ??= Array.from({ length: table.length }, (_, i) => new Component(table, i));
+    },
+    zones: found.zones,
+    tzids: table.tzids.list,
+    header: found.header,
+    quarantined: quarantined.map((q) => ({ ...q, bytes: Uint8Array.from(q.bytes) })),
+    quarantinedCount: found.faultCount,
+    mends,
+    calendars: found.calendars,
+  };
 }
 
 function isBreak(byte: number): boolean {

@@ -3,15 +3,12 @@ import { hash } from 'node:crypto';
 import { ascii, same, SPACE } from './bytes.ts';
 import { Has, Row, type Table, utf8 } from './component.ts';
 import { low, mix, viewOf } from './digest.ts';
+import { Kind } from './lexer.ts';
 import type { Line } from './line.ts';
 import { unfold } from './lines.ts';
 import type { Tzids } from './tzids.ts';
-import { dateDigits, isDuration, isRule } from './values.ts';
+import { dateDigits, isDuration, isRule, joined } from './values.ts';
 
-const UID = ascii('uid'), DTSTART = ascii('dtstart'), DTSTAMP = ascii('dtstamp');
-const DTEND = ascii('dtend'), DUE = ascii('due'), DURATION = ascii('duration');
-const RRULE = ascii('rrule'), RDATE = ascii('rdate'), RECURRENCE_ID = ascii('recurrence-id');
-const RELATED_TO = ascii('related-to'), CLASS = ascii('class'), SEQUENCE = ascii('sequence');
 const PUBLIC = ascii('public');
 
 const Seen = { UID: 1, START: 2, STAMP: 4, END: 8, DUE: 16, RECURRENCE: 32 } as const;
@@ -37,6 +34,7 @@ export class Draft {
   #stampEnd = 0;
   #stampGood = false;
   #sequence = 0;
+  #length = 0;
   #zones: number[] | undefined;
   #zone = -1;
   /** By TZID, where the last component of several TZIDs began that has it. */
@@ -90,75 +88,58 @@ export class Draft {
 
   /** A property of the component itself. Returns what is wrong with it, or `''`. */
   property(line: Line): string {
-    const { source, start, nameEnd, value, end, folded } = line;
-    const first = source[start]! | 32;
-    switch (nameEnd - start) {
-      case 3:
-        if (first === 117 && same(source, start, UID)) {
-          return this.#identity(line);
-        }
-        if (first === 100 && same(source, start, DUE)) {
-          return this.#date(line, Seen.DUE);
-        }
+    const { source, value, end, folded } = line;
+    switch (line.kind) {
+      case Kind.UID:
+        return this.#identity(line);
+      case Kind.DTSTART:
+        return this.#date(line, Seen.START);
+      case Kind.DTEND:
+        return this.#date(line, Seen.END);
+      case Kind.DUE:
+        return this.#date(line, Seen.DUE);
+      case Kind.DTSTAMP:
+        if (this.#seen & Seen.STAMP) return 'DTSTAMP occurs twice';
+        this.#seen |= Seen.STAMP;
+        this.#stampGood = this.#digits(line) >= 0;
+        this.#stampStart = line.lineStart - this.#start;
+        this.#stampEnd = line.lineEnd + 2 - this.#start;
         break;
-      case 5:
-        if (first === 100 && same(source, start, DTEND)) {
-          return this.#date(line, Seen.END);
-        }
-        if (first === 114) {
-          if (same(source, start, RRULE)) {
-            this.#has |= Has.RULE;
-            const rule = text(source, value, end, folded, 10_000);
-            // Calendars repeat few rules many times.
-            if (this.#rules.has(rule)) return '';
-            if (!isRule(rule)) return 'RRULE is malformed';
-            if (this.#rules.size < 1000) this.#rules.add(rule);
-            return '';
-          }
-          if (same(source, start, RDATE)) this.#has |= Has.RDATE;
-        } else if (first === 99 && same(source, start, CLASS)) {
-          if (end - value !== 6 || !same(source, value, PUBLIC)) this.#has |= Has.CLASS;
-        }
+      case Kind.SEQUENCE: {
+        const number = end - value === 1 ? source[value]! - 48 : Number(
+          text(source, value, end, folded, 32),
+        );
+        const good = Number.isSafeInteger(number) && number >= 0;
+        this.#sequence = good ? Math.min(number, LARGEST) : 0;
         break;
-      case 7:
-        if (first !== 100) break;
-        if (same(source, start, DTSTART)) {
-          return this.#date(line, Seen.START);
-        }
-        if (same(source, start, DTSTAMP)) {
-          if (this.#seen & Seen.STAMP) return 'DTSTAMP occurs twice';
-          this.#seen |= Seen.STAMP;
-          const straight = folded ? unfold(source, value, end) : source;
-          const from = folded ? 0 : value;
-          this.#stampGood = dateDigits(straight, from, folded ? straight.length : end) >= 0;
-          this.#stampStart = line.lineStart - this.#start;
-          this.#stampEnd = line.lineEnd + 2 - this.#start;
-        }
+      }
+      case Kind.RRULE: {
+        this.#has |= Has.RULE;
+        const rule = text(source, value, end, folded, 10_000);
+        // Calendars repeat few rules many times.
+        if (this.#rules.has(rule)) break;
+        if (!isRule(rule)) return 'RRULE is malformed';
+        if (this.#rules.size < 1000) this.#rules.add(rule);
         break;
-      case 8:
-        if (first === 115 && same(source, start, SEQUENCE)) {
-          const number = end - value === 1 ? source[value]! - 48 : Number(
-            text(source, value, end, folded, 32),
-          );
-          const good = Number.isSafeInteger(number) && number >= 0;
-          this.#sequence = good ? Math.min(number, LARGEST) : 0;
-        } else if (first === 100 && same(source, start, DURATION)) {
-          return isDuration(text(source, value, end, folded, 65)) ? '' : 'DURATION is malformed';
-        }
+      }
+      case Kind.RDATE:
+        this.#has |= Has.RDATE;
         break;
-      case 10:
-        if (first === 114 && same(source, start, RELATED_TO)) this.#has |= Has.RELATED;
+      case Kind.CLASS:
+        if (end - value !== 6 || !same(source, value, PUBLIC)) this.#has |= Has.CLASS;
         break;
-      case 13:
-        if (first === 114 && same(source, start, RECURRENCE_ID)) {
-          const bad = this.#date(line, Seen.RECURRENCE);
-          if (bad === '') {
-            this.#has |= Has.RECURRENCE;
-            const zone = line.tzid < 0 ? '' : this.#tzids.list[line.tzid]!;
-            this.#recurrenceId = `${text(source, value, end, folded, 16)}|${zone}`;
-          }
-          return bad;
-        }
+      case Kind.DURATION:
+        return isDuration(text(source, value, end, folded, 65)) ? '' : 'DURATION is malformed';
+      case Kind.RELATED_TO:
+        this.#has |= Has.RELATED;
+        break;
+      case Kind.RECURRENCE_ID: {
+        const bad = this.#date(line, Seen.RECURRENCE);
+        if (bad !== '') return bad;
+        this.#has |= Has.RECURRENCE;
+        const zone = line.tzid < 0 ? '' : this.#tzids.list[line.tzid]!;
+        this.#recurrenceId = `${text(source, value, end, folded, 16)}|${zone}`;
+      }
     }
     return '';
   }
@@ -178,20 +159,23 @@ export class Draft {
   }
 
   #date(line: Line, which: number): string {
-    let { source, value, end } = line;
     if (this.#seen & which) return `${nameOf(which)} occurs twice`;
     this.#seen |= which;
-    if (line.folded) {
-      source = unfold(source, value, end);
-      value = 0;
-      end = source.length;
-    }
-    const digits = dateDigits(source, value, end);
+    const digits = this.#digits(line);
     if (digits < 0) return `${nameOf(which)} is no date`;
-    if (line.tzid < 0 && end - value === 15) this.#has |= Has.FLOATING;
+    if (line.tzid < 0 && this.#length === 15) this.#has |= Has.FLOATING;
     if (which === Seen.START) this.#startKey = digits;
     else if (which === Seen.DUE) this.#dueKey = digits;
     return '';
+  }
+
+  /** See `dateDigits`; leaves the value's length. */
+  #digits({ source, value, end, folded, date, time }: Line): number {
+    this.#length = end - value;
+    if (source === this.#table.source && !folded) return date < 0 ? -1 : joined(date, time);
+    const straight = folded ? unfold(source, value, end) : source.subarray(value, end);
+    this.#length = straight.length;
+    return dateDigits(straight, 0, straight.length);
   }
 
   /** Why the component, now complete, cannot be in a feed; `''` when it can. */
@@ -201,7 +185,7 @@ export class Draft {
   }
 
   /** Writes the row of the component, which ends at `end`. `ended`: with its END line. */
-  finish(end: number, calendar: number, ended: boolean): void {
+  finish(end: number, calendar: number, ended: boolean, hashHigh: number, hashLow: number): void {
     const table = this.#table;
     const start = this.#start;
     let has = ended ? this.#has : this.#has | Has.NO_END;
@@ -239,6 +223,8 @@ export class Draft {
     rows[row + Row.SEQUENCE] = this.#sequence;
     rows[row + Row.DATE] = date;
     rows[row + Row.TIME] = key - date * 1e6;
+    rows[row + Row.HASH_HIGH] = hashHigh & 0x1fffff;
+    rows[row + Row.HASH_LOW] = hashLow;
     table.length++;
   }
 

@@ -11,6 +11,10 @@ export class Line {
   end = 0;
   /** Are there folds in the value? */
   folded = false;
+  /** See lexer.ts. */
+  kind = 0;
+  date = 0;
+  time = 0;
   /** Index of its TZID, -1 for none. */
   tzid = -1;
   /** Where it stands in the calendar, without its line break. */

@@ -1,13 +1,13 @@
 import type { Buffer } from 'node:buffer';
-import { COLON, CR, NAME, SEMICOLON } from './bytes.ts';
+import { CR, LF, NAME, SEMICOLON } from './bytes.ts';
 import { QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
 import { Table } from './component.ts';
 import { Draft } from './draft.ts';
+import { begin, Field, FOLDED, found, Kind, ODD, read, RECORD, records, wanting } from './lexer.ts';
 import { Line } from './line.ts';
 import { isMark, unfold } from './lines.ts';
-import { isTimeName, Params, readParams } from './params.ts';
+import { Params, readParams } from './params.ts';
 import { Reuse } from './reuse.ts';
-import { walk } from './walk.ts';
 import { beginsEvent, endsEvent, hasLower, word } from './words.ts';
 import { readZone } from './zone-rules.ts';
 
@@ -64,8 +64,34 @@ export interface ScanOptions {
 export function scan(source: Buffer, options: ScanOptions, old?: Table): Scan | undefined {
   const fits = old && old.normalised === options.normalised && Reuse.fits(old);
   const scanner = new Scanner(source, options, fits ? old : undefined);
-  return walk(source, scanner.view, scanner) ? scanner.finish() : undefined;
+  return scanner.run() ? scanner.finish() : undefined;
 }
+
+const WANTED = wanting(
+  Kind.UID,
+  Kind.DTSTAMP,
+  Kind.DTSTART,
+  Kind.DTEND,
+  Kind.DUE,
+  Kind.DURATION,
+  Kind.SEQUENCE,
+  Kind.RECURRENCE_ID,
+  Kind.RRULE,
+  Kind.RDATE,
+  Kind.CLASS,
+  Kind.RELATED_TO,
+);
+/** The properties that hold the dates of a component, in a zone perhaps. */
+const TIMES = wanting(
+  Kind.DTSTART,
+  Kind.DTEND,
+  Kind.DUE,
+  Kind.RECURRENCE_ID,
+  Kind.RDATE,
+  Kind.EXDATE,
+);
+/** Octets that are read at once next to what was taken over: a change is most often a small one. */
+const NEAR = 4096;
 
 class Scanner {
   readonly #source: Buffer;
@@ -88,8 +114,9 @@ class Scanner {
   #strayReason = '';
   /** Where the component that is being read began, or -1. */
   #start = -1;
-  /** Is a component being read? */
-  inside = false;
+  /** Of the component's bytes up to the last BEGIN in it. */
+  #hashHigh = 0;
+  #hashLow = 0;
   #type = '';
   /** Why it cannot be in the feed, and where; the first reason stays. */
   #bad = '';
@@ -104,88 +131,123 @@ class Scanner {
     this.#reuse = old && new Reuse(old, this.#table);
   }
 
-  get view(): DataView {
-    return this.#table.view;
-  }
-
-  line(start: number, nameEnd: number, end: number, folded: boolean): number {
+  /** False when the lines are not in order. */
+  run(): boolean {
     const source = this.#source;
-    if (source[nameEnd] !== COLON || nameEnd === start) {
-      return this.#complexLine(start, nameEnd, end, folded) ? end + 2 : -1;
+    const { length } = source;
+    if (length === 0) return true;
+    if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return false;
+    begin(WANTED);
+    let size = this.#reuse ? NEAR : undefined;
+    for (let at = 0; at < length;) {
+      const next = read(source, at, size);
+      if (next < 0) return false;
+      at = this.#lines(found(), next);
+      if (at < 0) return false;
+      if (at === next) size = size && size * 2;
+      else {
+        begin(WANTED);
+        size = NEAR;
+      }
     }
-    const { view } = this;
-    if (beginsEvent(view, start, end)) return this.#begin(start, 'VEVENT', end + 2);
-    if (endsEvent(view, start, end)) return this.#end(start, end + 2, 'VEVENT');
-    const first = source[start]! | 32;
-    const length = nameEnd - start;
-    const delimits = (length === 5 && first === 98 && word(source, start, 5) === 'BEGIN') ||
-      (length === 3 && first === 101 && word(source, start, 3) === 'END');
-    if (delimits) {
-      const type = this.#word(nameEnd + 1, end, folded);
-      if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) return -1;
-      return length === 5 ? this.#begin(start, type, end + 2) : this.#end(start, end + 2, type);
-    }
-    const line = this.#set(start, nameEnd, nameEnd + 1, end, folded);
-    if (this.#start < 0) this.#outside(line);
-    else if (this.#nested.length === 0 && this.#bad === '') this.#property(line);
-    return end + 2;
+    return true;
   }
 
-  #set(start: number, nameEnd: number, value: number, end: number, folded: boolean): Line {
+  /** Takes up what was read; returns where to go on: at `next`, behind what was taken over, or -1. */
+  #lines(count: number, next: number): number {
     const line = this.#line;
-    line.source = this.#source;
-    line.start = line.lineStart = start;
-    line.nameEnd = nameEnd;
-    line.value = value;
-    line.end = line.lineEnd = end;
-    line.folded = folded;
-    line.tzid = -1;
-    return line;
+    for (let at = 0; at < count * RECORD; at += RECORD) {
+      const kind = records[at + Field.KIND]!;
+      const flags = records[at + Field.FLAGS]!;
+      line.source = this.#source;
+      line.kind = kind;
+      line.start = line.lineStart = records[at + Field.START]!;
+      line.nameEnd = records[at + Field.NAME_END]!;
+      line.value = records[at + Field.VALUE]!;
+      line.end = line.lineEnd = records[at + Field.END]!;
+      line.folded = (flags & FOLDED) !== 0;
+      line.date = records[at + Field.DATE]!;
+      line.time = records[at + Field.TIME]!;
+      line.tzid = -1;
+      if (flags >= ODD) {
+        if (!this.#odd(line)) return -1;
+      } else if (kind === Kind.BEGIN || kind === Kind.END) {
+        const to = this.#delimiter(
+          line,
+          records[at + Field.HASH_HIGH]!,
+          records[at + Field.HASH_LOW]!,
+        );
+        if (to !== line.end + 2) return to;
+      } else if (this.#start < 0) this.#outside(line);
+      else this.#inside(line, records[at + Field.TZID]!, records[at + Field.TZID_END]!);
+    }
+    return next;
   }
 
-  #property(line: Line): void {
+  /** A line of the component that is being read. */
+  #inside(line: Line, tzid: number, tzidEnd: number): void {
+    if (this.#bad !== '') return;
+    if (tzidEnd > tzid) {
+      line.tzid = this.#table.tzids.of(line.source, tzid, tzidEnd);
+      this.#draft.uses(line.tzid, this.#nested.length > 0 || TIMES[line.kind] === 0);
+    }
+    if (this.#nested.length > 0) return;
     const bad = this.#draft.property(line);
     if (bad !== '') this.#condemn(bad, line.lineStart);
   }
 
-  /** A line with parameters, with a fold before its colon, or of no known form. */
-  #complexLine(lineStart: number, nameEnd: number, lineEnd: number, folded: boolean): boolean {
-    let source = this.#source;
-    if (isMark(source, lineStart) && !this.#options.normalised) return false;
-    const line = this.#set(lineStart, nameEnd, -1, lineEnd, folded);
+  /** A line with a fold before its value, or of no known form. False when lines are not in order. */
+  #odd(line: Line): boolean {
+    const source = this.#source;
+    const { lineStart, nameEnd, lineEnd, folded, kind } = line;
+    const { normalised } = this.#options;
+    if (isMark(source, lineStart) && !normalised) return false;
     const params = this.#params;
     params.reset();
+    line.value = -1;
     if (nameEnd > lineStart && source[nameEnd] === SEMICOLON) {
       line.value = readParams(source, nameEnd, lineEnd, params);
     }
-    if (folded && source[nameEnd] === CR && !this.#options.normalised) return false;
+    if (folded && source[nameEnd] === CR && !normalised) return false;
     if (line.value === -2) {
       // A fold stands among the parameters: read the line without its folds.
-      source = line.source = unfold(source, lineStart, lineEnd);
-      line.start = line.nameEnd = 0;
-      line.end = source.length;
+      line.source = unfold(source, lineStart, lineEnd);
+      line.start = 0;
+      line.nameEnd = nameEnd - lineStart;
+      line.end = line.source.length;
       line.folded = false;
-      while (line.nameEnd < line.end && NAME[source[line.nameEnd]!] === 1) line.nameEnd++;
       params.reset();
-      line.value = readParams(source, line.nameEnd, line.end, params);
+      line.value = readParams(line.source, line.nameEnd, line.end, params);
     }
-    const length = line.nameEnd - line.start;
-    const name = length === 5 || length === 3 ? word(source, line.start, length) : '';
-    if (name === 'BEGIN' || name === 'END') {
-      if (!this.#options.normalised) return false;
-      this.#fault(lineStart, `A ${name} has parameters, or is folded`);
+    if (kind === Kind.BEGIN || kind === Kind.END) {
+      if (!normalised) return false;
+      this.#fault(
+        lineStart,
+        `A ${kind === Kind.BEGIN ? 'BEGIN' : 'END'} has parameters, or is folded`,
+      );
     } else if (line.value < 0) {
       this.#fault(lineStart, 'A line is not of the form NAME;PARAMETER=value:value');
     } else if (this.#start < 0) this.#outside(line);
-    else if (this.#bad === '') {
-      if (params.tzidEnd > params.tzidStart) {
-        line.tzid = this.#table.tzids.of(source, params.tzidStart, params.tzidEnd);
-        const odd = this.#nested.length > 0 || !isTimeName(source, line.start, length);
-        this.#draft.uses(line.tzid, odd);
-      }
-      if (this.#nested.length === 0) this.#property(line);
-    }
+    else this.#inside(line, params.tzidStart, params.tzidEnd);
     return true;
+  }
+
+  /** A BEGIN or END. Returns where to go on: behind it, behind what was taken over, or -1. */
+  #delimiter({ kind, start, value, end, folded }: Line, high: number, low: number): number {
+    const source = this.#source;
+    const { view } = this.#table;
+    const begins = kind === Kind.BEGIN;
+    let type = 'VEVENT';
+    if (begins ? !beginsEvent(view, start, end) : !endsEvent(view, start, end)) {
+      type = this.#word(value, end, folded);
+      if (!this.#options.normalised && (type === '' || hasLower(source, start, end))) return -1;
+    }
+    const hashHigh = Math.imul(this.#hashHigh, 0x85ebca6b) + high | 0;
+    const hashLow = Math.imul(this.#hashLow, 0xc2b2ae35) + low | 0;
+    if (!begins) return this.#end(start, end + 2, type, hashHigh, hashLow);
+    this.#hashHigh = hashHigh;
+    this.#hashLow = hashLow;
+    return this.#begin(start, type, end + 2);
   }
 
   /** The name behind BEGIN: or END:, upper case; `''` when it is none, or not without blanks or folds. */
@@ -219,7 +281,6 @@ class Scanner {
       if (taken > start) return taken;
     }
     this.#start = start;
-    this.inside = true;
     this.#type = type;
     if (this.#nested.length > 0) this.#nested.length = 0;
     this.#badAt = start;
@@ -232,12 +293,13 @@ class Scanner {
       : !this.#inCalendar && !TOP.has(type)
       ? `${type} stands outside a VCALENDAR`
       : '';
+    this.#hashHigh = this.#hashLow = 0;
     this.#draft.begin(type, start);
     return end;
   }
 
   /** Returns where to go on. */
-  #end(start: number, end: number, type: string): number {
+  #end(start: number, end: number, type: string, hashHigh: number, hashLow: number): number {
     if (this.#start < 0) {
       if (type !== 'VCALENDAR') this.#fault(start, `END:${type} without its BEGIN`);
       else {
@@ -253,7 +315,7 @@ class Scanner {
       if (nested.length > 0 && this.#bad === '') {
         this.#condemn(`${nested[nested.length - 1]} has no END`, start);
       }
-      this.#complete(end, true);
+      this.#complete(end, true, hashHigh, hashLow);
     } else if (type === 'VCALENDAR') {
       this.#lose(start, 'END', type);
       this.#inCalendar = false;
@@ -268,16 +330,15 @@ class Scanner {
   }
 
   /** The component ends here: into the list, or into quarantine. */
-  #complete(end: number, ended: boolean): void {
+  #complete(end: number, ended: boolean, hashHigh: number, hashLow: number): void {
     const start = this.#start;
     this.#start = -1;
-    this.inside = false;
     const missing = this.#bad === '' ? this.#draft.missing() : '';
     if (missing !== '') this.#condemn(missing, start);
     if (this.#bad !== '') this.#quarantine(start, end, this.#bad, this.#badAt);
     else if (this.#type === 'VTIMEZONE') this.#zone(start, end);
     else {
-      this.#draft.finish(end, Math.max(0, this.#calendars - 1), ended);
+      this.#draft.finish(end, Math.max(0, this.#calendars - 1), ended, hashHigh, hashLow);
       this.#reuse?.read();
     }
   }
@@ -302,7 +363,6 @@ class Scanner {
     if (this.#start < 0) return;
     const start = this.#start;
     this.#start = -1;
-    this.inside = false;
     if (this.#faultCount < QUARANTINE_LIMIT) {
       const before = name === undefined ? 'the end of the file' : `${name}:${type}`;
       this.#condemn(`No END:${this.#type} before ${before}`, start);
@@ -348,7 +408,7 @@ class Scanner {
     if (this.#start >= 0) {
       const whole = this.#nested.length === 0 && !this.#options.truncated;
       if (!whole || this.#type === 'VTIMEZONE') this.#lose(end);
-      else this.#complete(end, false);
+      else this.#complete(end, false, 0, 0);
     }
     this.#endStray(end);
     this.#table.tzids.forget();

@@ -9,13 +9,17 @@ export function dateDigits(bytes: Uint8Array, start: number, end: number): numbe
   if (length !== 8 && length !== 15 && (length !== 16 || (bytes[end - 1]! | 32) !== 122)) return -1;
   const date = digits(bytes, start, start + 8);
   if (date < 0) return -1;
+  if (length === 8) return joined(date, 0);
+  const time = digits(bytes, start + 9, start + 15);
+  return time < 0 || (bytes[start + 8]! | 32) !== 116 ? -1 : joined(date, time);
+}
+
+/** YYYYMMDD and HHMMSS as one number; -1 when there is no such day or time. */
+export function joined(date: number, time: number): number {
   const month = (date / 100 | 0) % 100;
   const day = date % 100;
   if (month < 1 || month > 12 || day < 1 || day > DAYS[month - 1]!) return -1;
   if (month === 2 && day === 29 && !isLeap(date / 10000 | 0)) return -1;
-  if (length === 8) return date * 1e6;
-  const time = digits(bytes, start + 9, start + 15);
-  if (time < 0 || (bytes[start + 8]! | 32) !== 116) return -1;
   if (time >= 240000 || (time / 100 | 0) % 100 > 59 || time % 100 > 60) return -1;
   return date * 1e6 + time;
 }
