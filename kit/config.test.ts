@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { duration, listen, parseConfig, printConfig, secretFile } from './config.ts';
-import { AppError } from './errors.ts';
+import { duration, listen, loadConfig, parseConfig, printConfig, secretFile } from './config.ts';
+import { AppError, describe } from './errors.ts';
 
 const schema = z.strictObject({
   listen: listen(8080),
@@ -71,4 +71,10 @@ test('the printed config hides values and keeps paths of secret files', () => {
   });
   expect(text).not.toMatch(/hunter2|abc|: k/);
   expect(text).toContain('/run/token');
+});
+
+test('a missing config says what was tried, where and what was wrong, once', async () => {
+  const file = '/nowhere/x.yaml';
+  const error = await loadConfig(schema, { ...options, file }).catch((e) => describe(e));
+  expect(error).toBe('Cannot read config /nowhere/x.yaml: there is no such file');
 });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { type Document, isScalar, LineCounter, parseDocument, stringify, visit } from 'yaml';
 import { z } from 'zod';
-import { AppError, type Fault } from './errors.ts';
+import { AppError, type Fault, fileReason } from './errors.ts';
 
 export { readSecret, Secret } from './secret.ts';
 
@@ -57,8 +57,7 @@ export async function loadConfig<S extends z.ZodType>(
   try {
     text = await readFile(options.file, 'utf8');
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new AppError('invalid', `Cannot read config ${options.file}: ${reason}`, { cause });
+    throw new AppError('invalid', `Cannot read config ${options.file}: ${fileReason(cause)}`);
   }
   return parseConfig(schema, text, { ...options, base: dirname(resolve(options.file)) });
 }

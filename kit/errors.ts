@@ -73,3 +73,17 @@ export function describe(error: unknown): string {
   }
   return parts.join(': ');
 }
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EACCES: 'access is refused',
+  EPERM: 'access is refused',
+  EISDIR: 'it is a directory',
+};
+
+/** Why a file could not be read, to stand at the end of a message. */
+export function fileReason(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? code ?? describe(error);
+}

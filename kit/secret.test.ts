@@ -31,5 +31,5 @@ test.each([['empty', '\n', 'file is empty'], ['large', 'x'.repeat(65_537), 'larg
 );
 
 test('a missing secret file is named', async () => {
-  await expect(readSecret(join(root, 'none'))).rejects.toThrow(/none: ENOENT/);
+  await expect(readSecret(join(root, 'none'))).rejects.toThrow(/none: there is no such file$/);
 });

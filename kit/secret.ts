@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { inspect } from 'node:util';
-import { AppError } from './errors.ts';
+import { AppError, fileReason } from './errors.ts';
 
 const MAX_BYTES = 64 * 1024;
 
@@ -48,8 +48,7 @@ export async function readSecret(path: string): Promise<Secret> {
     bytes = await readFile(path);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new AppError('invalid', `Cannot read secret file ${path}: ${reason}`, { cause });
+    throw new AppError('invalid', `Cannot read secret file ${path}: ${fileReason(cause)}`);
   }
   let end = bytes.length;
   if (bytes[end - 1] === 0x0a) end--;

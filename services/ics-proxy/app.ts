@@ -1,22 +1,22 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Secret } from '@hackspace/kit/config.ts';
 import { createHttp, type HttpEnv } from '@hackspace/kit/http.ts';
 import type { Metrics } from '@hackspace/kit/metrics.ts';
-import { clientAddress, createAccess, trustedProxies } from './access.ts';
+import { clientAddress, trustedProxies } from './access.ts';
 import { addAdmin } from './admin.ts';
 import { addApi } from './api.ts';
 import type { Config } from './config.ts';
 import { documentFeeds } from './feed-openapi.ts';
-import { createFeedHttp, type FeedAnswer, type FeedRequest } from './feed-http.ts';
+import type { FeedAnswer, FeedRequest } from './feed-http.ts';
 import type { Feeds } from './feeds.ts';
+import { createFront, type Front } from './front.ts';
 import { feedMetrics } from './measure.ts';
 import { addAgenda, withoutExtension } from './agenda-http.ts';
 import { basePath, messagePage, PAGE_CSP } from './pages/layout.ts';
 import { STYLE } from './pages/style.ts';
 import type { Tokens } from './tokens.ts';
-import type { WireOptions } from './wire.ts';
 
 export interface AppPorts {
   feeds: Feeds;
@@ -25,26 +25,23 @@ export interface AppPorts {
   /** The admin token; without it there is neither API nor admin page. */
   admin?: Secret | undefined;
   now?: () => number;
+  /** Made of the same feeds and tokens when absent. */
+  front?: Front;
 }
 
-export interface App {
+export interface App extends Pick<Front, 'fast' | 'wire'> {
   http: OpenAPIHono<HttpEnv>;
-  /** For `serve`: answers feeds from prepared bytes before the app sees the request. */
-  fast(request: IncomingMessage, response: ServerResponse): boolean;
-  /** For `installWire`: the same, before node:http has parsed anything. */
-  wire: WireOptions;
 }
 
 export const VERSION = '0.1.0';
 
 /** Everything the service answers, over ports that tests can fill. */
 export function createApp(config: Config, ports: AppPorts): App {
-  const { feeds, tokens, admin, now = Date.now } = ports;
+  const { feeds, tokens, admin, now = Date.now, front = createFront(ports) } = ports;
+  const { feedHttp, count } = front;
   const base = basePath(config.publicUrl);
   const trusted = trustedProxies(config.trustedProxies);
-  const { metrics, count } = feedMetrics(ports.metrics, feeds);
-  const access = createAccess({ tokens, hasFeed: feeds.has });
-  const feedHttp = createFeedHttp({ access, feeds, tokens, count });
+  const metrics = feedMetrics(ports.metrics, feeds, front.counts);
 
   const http = createHttp({
     service: 'ics-proxy',
@@ -114,7 +111,7 @@ export function createApp(config: Config, ports: AppPorts): App {
       200,
       { 'Content-Security-Policy': PAGE_CSP },
     ));
-  return { http, fast: feedHttp.fast, wire: { quick: feedHttp.quick, count } };
+  return { http, fast: front.fast, wire: front.wire };
 }
 
 export function toResponse(answer: FeedAnswer): Response {

@@ -2,13 +2,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Metrics } from '@hackspace/kit/metrics.ts';
 import type { Feeds } from './feeds.ts';
 
-export interface FeedMetrics {
-  /** As given, but current whenever it is read. */
-  metrics: Metrics;
-  /** Counts an answer on a feed's URL, by status. Cheap: it is on the hot path. */
-  count(status: number): void;
-}
-
 /** Counts fetches by result; for `createFeeds`. */
 export function fetchCounter(metrics: Metrics) {
   const fetches = metrics.counter(
@@ -19,9 +12,15 @@ export function fetchCounter(metrics: Metrics) {
   return (feed: string, source: string, result: string) => fetches.inc({ feed, source, result });
 }
 
-/** What an operator watches. Labels are feed and source ids of the config, never a token. */
-export function feedMetrics(metrics: Metrics, feeds: Feeds): FeedMetrics {
-  const counts = new Map<number, number>();
+/**
+ * The metrics with what an operator watches, current whenever they are read. Labels are feed and source
+ * ids of the config, never a token.
+ */
+export function feedMetrics(
+  metrics: Metrics,
+  feeds: Feeds,
+  counts: ReadonlyMap<number, number>,
+): Metrics {
   const counted = new Map<number, number>();
   const requests = metrics.counter(
     'feed_requests_total',
@@ -75,11 +74,8 @@ export function feedMetrics(metrics: Metrics, feeds: Feeds): FeedMetrics {
     return await metrics.text();
   }
   return {
-    metrics: {
-      ...metrics,
-      // Who asks meanwhile gets the same: the gauges are filled in steps.
-      text: () => scrape ??= collect().finally(() => scrape = undefined),
-    },
-    count: (status) => void counts.set(status, (counts.get(status) ?? 0) + 1),
+    ...metrics,
+    // Who asks meanwhile gets the same: the gauges are filled in steps.
+    text: () => scrape ??= collect().finally(() => scrape = undefined),
   };
 }

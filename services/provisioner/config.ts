@@ -1,5 +1,5 @@
 import { duration, listen, loadConfig, parseConfig, secretFile } from '@hackspace/kit/config.ts';
-import { AppError } from '@hackspace/kit/errors.ts';
+import { AppError, fileReason } from '@hackspace/kit/errors.ts';
 import { stateConfig } from '@hackspace/kit/state.ts';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -200,8 +200,7 @@ export async function loadPolicy(path: string): Promise<Policy> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new AppError('invalid', `Cannot read policy ${path}: ${reason}`, { cause });
+    throw new AppError('invalid', `Cannot read policy ${path}: ${fileReason(cause)}`);
   }
   return parseConfig(policySchema, text, {
     file: path,

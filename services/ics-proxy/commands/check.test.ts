@@ -68,7 +68,7 @@ test('without --live nothing is fetched, but secret files are looked at', async 
   const result = await check({ config: file });
   expect(result.ok).toBe(false);
   expect(result.lines).toEqual([
-    `fail  space/basic  Cannot read secret file ${join(folder, 'missing')}: ENOENT`,
+    `fail  space/basic  Cannot read secret file ${join(folder, 'missing')}: there is no such file`,
   ]);
   expect(upstream.connections()).toBe(0);
 });

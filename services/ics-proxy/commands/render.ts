@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { AppError } from '@hackspace/kit/errors.ts';
+import { AppError, fileReason } from '@hackspace/kit/errors.ts';
 import { parseCalendar } from '../calendar/components.ts';
 import { merge, type MergeOptions, type MergeResult, type MergeSource } from '../calendar/merge.ts';
 import { type SourcePolicy, sourcePolicySchema, type ViewPolicy } from '../calendar/policy.ts';
@@ -60,8 +60,7 @@ export async function readSources(
     try {
       bytes = await readFile(path);
     } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
-      throw new AppError('invalid', `Cannot read calendar ${path}: ${reason}`);
+      throw new AppError('invalid', `Cannot read calendar ${path}: ${fileReason(cause)}`);
     }
     const source = configured.find((s) => s.id === id);
     return {

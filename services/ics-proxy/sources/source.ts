@@ -7,10 +7,9 @@ import { AppError, StalledError } from '@hackspace/kit/errors.ts';
 import { z } from 'zod';
 import { isCidr, type Lookup } from './address.ts';
 import { authSchema, type Credentials, openCredentials } from './auth.ts';
-import { type Dial, dial, lookup, type Reach } from './exchange.ts';
+import type { Dial, Reach } from './exchange.ts';
 import { Fault } from './fault.ts';
 import { fetchFile } from './file.ts';
-import { fetchCalendar } from './http.ts';
 
 /** What an upstream answered last time, as it wants to be asked next time. Serialisable. */
 export type Validators = Record<string, string>;
@@ -127,6 +126,7 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
   let known: { secret: string; credentials: Credentials } | undefined;
 
   async function open(origin: string): Promise<Reach> {
+    const { dial, lookup } = await import('./exchange.ts');
     const { auth } = config;
     if (auth) {
       const opened = await openCredentials(auth);
@@ -158,6 +158,7 @@ export function createSource(config: SourceConfig, deps: SourceDeps = {}): Sourc
       const { fetchCalDav } = await import('./caldav.ts');
       return await fetchCalDav(url, previous, reach, signal, body);
     }
+    const { fetchCalendar } = await import('./http.ts');
     return await fetchCalendar(url, previous, reach, signal);
   }
 
