@@ -44,7 +44,7 @@ test('the raw files agree with the example site', async () => {
   const claims = await readClaims(join(root, 'site.example.yaml'), root);
   expect(disagreements(claims)).toEqual([]);
   expect(new Set(claims.map(({ kind }) => kind))).toEqual(
-    new Set(['site', 'tfvars', 'talos', 'preseed', 'dns', 'policy', 'versions']),
+    new Set(['site', 'tfvars', 'talos', 'preseed', 'dns', 'policy', 'services', 'versions']),
   );
 });
 
@@ -76,6 +76,7 @@ describe('a change in one place names every other place', () => {
       /^member-prod address: /,
       `${tfvars} (member_vip)`,
       zone,
+      '10.20.0.34 in manifests/services/unsealer.yaml',
       site,
     ]],
     ['the endpoint in DNS', zone, 'member-prod A   10.20.0.34', 'member-prod A   10.20.0.43', [
@@ -87,6 +88,10 @@ describe('a change in one place names every other place', () => {
       tfvars,
       zone,
       site,
+    ]],
+    ['the API that a service calls', 'manifests/services/provisioner.yaml', '10.20.0.34', 'api', [
+      /^member-prod address: /,
+      'api in manifests/services/provisioner.yaml (config.yaml)',
     ]],
     ['the schematic', 'talos/schematic.yaml', 'qemu-guest-agent', 'iscsi-tools', [
       /^talos schematic: /,

@@ -1,7 +1,15 @@
 /** Pure: who says what about a site, and where they disagree. */
 
 /** The raw files that hold facts of a site: one kind each. */
-export type Kind = 'site' | 'tfvars' | 'talos' | 'preseed' | 'dns' | 'policy' | 'versions';
+export type Kind =
+  | 'site'
+  | 'tfvars'
+  | 'talos'
+  | 'preseed'
+  | 'dns'
+  | 'policy'
+  | 'services'
+  | 'versions';
 
 export interface Claim {
   /** What it is about: `cp-1 address`. */

@@ -49,7 +49,7 @@ export function siteClaims(site: Site, file: string): Claim[] {
   }
   say('core address', site.core.endpoint, 'core.endpoint', 'dns');
   const member = site['member-prod'];
-  say('member-prod address', member.vip, 'member-prod.vip', 'tfvars', 'talos', 'dns');
+  say('member-prod address', member.vip, 'member-prod.vip', 'tfvars', 'talos', 'dns', 'services');
   say('talos version', member.talos, 'member-prod.talos', 'tfvars', 'talos', 'versions');
   say('kubernetes version', member.kubernetes, 'member-prod.kubernetes', 'versions');
   say('talos schematic', member.schematic, 'member-prod.schematic', 'tfvars', 'talos');
@@ -214,6 +214,25 @@ export async function zoneClaims(file: string, root: string, site: Site): Promis
         } else say(`machine at ${address}`, address, at);
       }
     }
+  }
+  return claims;
+}
+
+/** Of our services' configs: wherever they call an API server, it is member-prod's, by the address its certificate names. */
+export async function serviceClaims(files: string[], root: string): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for (const file of files) {
+    const { claims: own, say } = collect('services', relative(root, file));
+    for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
+      const doc = document.toJS();
+      if (doc?.kind !== 'ConfigMap') continue;
+      for (const [key, text] of Object.entries<string>(doc.data)) {
+        for (const [, host] of text.matchAll(/https:\/\/([^\s:/]+):6443\b/g)) {
+          say('member-prod address', host, key);
+        }
+      }
+    }
+    claims.push(...own);
   }
   return claims;
 }

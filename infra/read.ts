@@ -7,6 +7,7 @@ import {
   fluxInstanceClaims,
   policyClaims,
   preseedClaims,
+  serviceClaims,
   siteClaims,
   talosClaims,
   tfvarsClaims,
@@ -30,6 +31,10 @@ export async function readClaims(siteFile: string, root: string): Promise<Claim[
         join(root, 'flux/infra/config/flux-egress.yaml'),
         join(root, 'manifests/services/unsealer.yaml'),
       ],
+      root,
+    ),
+    serviceClaims(
+      ['unsealer', 'provisioner'].map((name) => join(root, `manifests/services/${name}.yaml`)),
       root,
     ),
     fluxInstanceClaims(join(root, 'flux/clusters/member-prod/flux-instance.yaml'), root),

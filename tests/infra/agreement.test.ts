@@ -172,3 +172,21 @@ test('pods of the house are rootless, read-only, bounded and probed', () => {
     expect(pod.containers[0].livenessProbe, what).toBeDefined();
   }
 });
+
+test('every name that a machine of the house asks for is in its own zone', () => {
+  const zone = parseZone(find('manifests/core', 'ConfigMap', 'dns').data['hackspace.example']);
+  const text = ['manifests/core', 'manifests/services', 'flux']
+    .flatMap((folder) => documentsOf(folder)).map(({ document }) => JSON.stringify(document))
+    .join();
+  const names = new Set(text.match(/[a-z0-9*.-]+(?=\.hackspace\.example\b)/g));
+  // A registry is yours, wherever it is; members' domain alone is no host.
+  for (const name of ['registry', 'members']) names.delete(name);
+  expect(names.size).toBeGreaterThan(8);
+  const unknown = [...names].filter((name) => !zone.some((pattern) => pattern.test(name)));
+  expect(unknown).toEqual([]);
+});
+
+const parseZone = (text: string): RegExp[] =>
+  [...text.matchAll(/^([\w.*-]+)\s+A\s/gm)].map(([, name]) =>
+    new RegExp(`^${name!.replaceAll('.', '\\.').replace('*', '.+')}$`)
+  );
