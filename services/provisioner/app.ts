@@ -17,7 +17,7 @@ import type { Actor } from './tenants.ts';
 
 export const VERSION = '0.1.0';
 
-export interface AppPorts extends Omit<Service, 'close' | 'notifier'> {
+export interface AppPorts extends Omit<Service, 'close' | 'notifier' | 'checks'> {
   /** Who a bearer token speaks for. Throws AppError `unauthenticated`. */
   authenticate(token: string): Promise<Actor>;
   metrics: Metrics;

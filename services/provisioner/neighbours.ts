@@ -14,6 +14,7 @@ export interface FeedToken {
 
 // The other side may be of another version than the types are.
 const created = z.object({ id: z.string(), url: z.url() });
+const feeds = z.object({ feeds: z.array(z.object({ id: z.string() })) });
 const vault = z.object({ open: z.boolean() });
 
 /** ics-proxy's token API: a token of the feed for one tenant's member. */
@@ -24,9 +25,8 @@ export function icsProxy(options: { url: string; feed: string; token: Secret }) 
     url,
     token,
     timeoutMs: 5000,
-    maxBytes: 64 * 1024,
   });
-  return async (label: string): Promise<FeedToken> => {
+  const make = async (label: string): Promise<FeedToken> => {
     const answer = await client.api.feeds[':feed'].tokens.$post({
       param: { feed: encodeURIComponent(options.feed) },
       json: { label, view: 'full' },
@@ -38,6 +38,17 @@ export function icsProxy(options: { url: string; feed: string; token: Secret }) 
     const { status } = answer;
     throw new AppError('unavailable', `Cannot get a feed token from ics-proxy: answer ${status}`);
   };
+  /** Throws AppError `unavailable` unless it lets us in and has the feed. */
+  const check = async (): Promise<void> => {
+    const answer = await client.api.feeds.$get();
+    const all = answer.status === 200
+      ? feeds.safeParse(await answer.json().catch(() => undefined))
+      : undefined;
+    if (all?.data?.feeds.some(({ id }) => id === options.feed)) return;
+    const why = all?.success ? `it has no feed ${options.feed}` : `answer ${answer.status}`;
+    throw new AppError('unavailable', `Cannot make tokens at ics-proxy: ${why}`);
+  };
+  return { make, check };
 }
 
 /** Whether the vault is open, as the unsealer sees it. `unknown` for want of an answer. */

@@ -1,6 +1,8 @@
 import { readSecret } from '@hackspace/kit/config.ts';
+import { AppError } from '@hackspace/kit/errors.ts';
 import { openState, type State } from '@hackspace/kit/state.ts';
-import { readFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile } from 'node:fs/promises';
+import { findKeys } from './auth/bearer.ts';
 import { fluxStatus } from './cluster/flux-status.ts';
 import { kubeReader } from './cluster/kube.ts';
 import type { KubeconfigOptions } from './cluster/kubeconfig.ts';
@@ -32,11 +34,13 @@ export interface Service {
   tenants: Tenants;
   sweep: Sweep;
   cluster: ReturnType<typeof fluxStatus> | undefined;
-  feedToken: ReturnType<typeof icsProxy> | undefined;
+  feedToken: ReturnType<typeof icsProxy>['make'] | undefined;
   vault: ReturnType<typeof unsealer> | undefined;
   kubeconfig: KubeconfigOptions | undefined;
   /** Wakes Flux, if it can be woken. */
   wake: (() => void) | undefined;
+  /** A question to each thing that the config names; it throws when the thing is not as it should be. */
+  checks: [what: string, ask: () => Promise<string>][];
   close(): Promise<void>;
 }
 
@@ -64,9 +68,26 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
     }),
     drained: async (name) => await cluster?.drained(name).catch(() => undefined),
   }, { ...config.sweep, committer: config.committer });
-  const calendar = config.icsProxy;
-  const vault = config.unsealer;
+  const calendar = config.icsProxy && await openCalendar(config.icsProxy);
+  const vault = config.unsealer && await openVault(config.unsealer);
   const kube = config.kubeconfig;
+  const checks: Service['checks'] = [
+    ['tenants repo', async () => (await store.snapshot()).revision ?? 'empty'],
+    ['membership', () => membership.selfTest().then(() => 'answers rightly')],
+    ['state', () => state.set('check/probe', 'x').then(() => 'writable')],
+    ['archives', () => writable(config.export.archiveDir).then(() => 'writable')],
+    ['login', () => findKeys(config.api).then(() => 'says where its keys are')],
+  ];
+  const check = (wanted: unknown, ...one: Service['checks'][number]) => wanted && checks.push(one);
+  check(config.notify.smtp, 'mail', async () => (await notifier.check?.(), 'lets us in'));
+  check(cluster, 'cluster', () => cluster!.drained('check-probe').then(() => 'readable'));
+  check(receiver, 'Flux', () => receiver!.wake('check').then(() => 'was woken'));
+  check(calendar, 'calendar', () => calendar!.check().then(() => 'lets us in'));
+  check(vault, 'vault', async () => {
+    const state = await vault!();
+    if (state !== 'unknown') return state;
+    throw new AppError('unavailable', 'Cannot ask the unsealer: it does not answer, or not us');
+  });
   return {
     store,
     state,
@@ -75,16 +96,8 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
     sweep,
     cluster,
     tenants: new Tenants({ store, membership, policy, now }),
-    feedToken: calendar &&
-      icsProxy({
-        url: calendar.url,
-        feed: calendar.feed,
-        token: await readSecret(calendar.tokenFile),
-      }),
-    vault: vault && unsealer({
-      url: vault.url,
-      token: vault.tokenFile ? await readSecret(vault.tokenFile) : undefined,
-    }),
+    feedToken: calendar?.make,
+    vault,
     kubeconfig: kube && {
       server: kube.server,
       ca: await readFile(kube.caFile, 'utf8'),
@@ -93,6 +106,7 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
       clientId: kube.clientId,
     },
     wake: receiver && (() => receiver.woken('trigger')),
+    checks,
     async close() {
       await store.close();
       await receiver?.close();
@@ -116,6 +130,23 @@ export async function openBackend(config: Config): Promise<Backend> {
 async function openReceiver({ url, name, secretFile }: NonNullable<Config['receiver']>) {
   const key = await readSecret(secretFile);
   return fluxReceiver(hookUrl(url, name, key), key);
+}
+
+async function openCalendar({ url, feed, tokenFile }: NonNullable<Config['icsProxy']>) {
+  return icsProxy({ url, feed, token: await readSecret(tokenFile) });
+}
+
+async function openVault({ url, tokenFile }: NonNullable<Config['unsealer']>) {
+  return unsealer({ url, token: tokenFile ? await readSecret(tokenFile) : undefined });
+}
+
+async function writable(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    await access(dir, constants.W_OK);
+  } catch (cause) {
+    throw new AppError('unavailable', `Cannot write to ${dir}`, { cause });
+  }
 }
 
 export async function openMembership(config: Config): Promise<Membership> {

@@ -28,7 +28,7 @@ export function bearerAuth(options: BearerOptions): (token: string) => Promise<A
   let keys: JWTVerifyGetKey | undefined;
   async function keySet(): Promise<JWTVerifyGetKey> {
     if (keys) return keys;
-    const url = options.jwksUrl ?? await discover(options.issuer);
+    const url = await findKeys(options);
     return keys = createRemoteJWKSet(new URL(url), {
       timeoutDuration: 5000,
       cooldownDuration: 10_000,
@@ -91,7 +91,11 @@ function refused(why: string): AppError {
   return new AppError('unauthenticated', `Cannot accept your token: ${why}`);
 }
 
-async function discover(issuer: string): Promise<string> {
+/** Where the login service's keys are. Throws AppError `unavailable` when it does not say. */
+export async function findKeys(
+  { issuer, jwksUrl }: Pick<BearerOptions, 'issuer' | 'jwksUrl'>,
+): Promise<string> {
+  if (jwksUrl) return jwksUrl;
   const client = jsonClient({ name: 'the login service', url: issuer, timeoutMs: 5000 });
   const { status, json } = await client.get('.well-known/openid-configuration');
   const found = json as { issuer?: unknown; jwks_uri?: unknown } | undefined;

@@ -24,10 +24,11 @@ export function hookUrl(url: string, receiver: string, key: Secret): string {
 export function fluxReceiver(url: string, secret: Secret) {
   let running: Promise<void> | undefined;
   let again: string | undefined;
+  const wake = (revision: string) => postSigned('Flux’s receiver', url, secret, { revision }, 5000);
   async function call(revision: string): Promise<void> {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
-        await postSigned('Flux’s receiver', url, secret, { revision }, 5000);
+        await wake(revision);
         return;
       } catch (error) {
         if (attempt === 2) log.warn('Flux was not woken', { error: describe(error) });
@@ -36,6 +37,8 @@ export function fluxReceiver(url: string, secret: Secret) {
     }
   }
   return {
+    /** Once, waited for. Throws AppError `unavailable`. */
+    wake,
     woken(revision: string): void {
       if (running) again = revision;
       else {
