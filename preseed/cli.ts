@@ -19,6 +19,7 @@ async function main(): Promise<number> {
   const { values, positionals: [command] } = parseArgs({
     allowPositionals: true,
     options: {
+      help: { type: 'boolean', short: 'h' },
       in: { type: 'string' },
       out: { type: 'string' },
       keys: { type: 'string' },
@@ -27,6 +28,10 @@ async function main(): Promise<number> {
       append: { type: 'string' },
     },
   });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
   if (command !== 'iso' && command !== 'initrd') {
     process.stderr.write(usage);
     return 2;

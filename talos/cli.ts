@@ -28,6 +28,7 @@ async function main(): Promise<number> {
   const { values, positionals: [command] } = parseArgs({
     allowPositionals: true,
     options: {
+      help: { type: 'boolean', short: 'h' },
       out: { type: 'string' },
       recipient: { type: 'string', multiple: true, default: [] },
       secrets: { type: 'string' },
@@ -35,6 +36,10 @@ async function main(): Promise<number> {
       site: { type: 'string', default: siteFile(root) },
     },
   });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
   const need = (name: 'out' | 'secrets' | 'identity'): string => {
     const value = values[name];
     if (!value) throw new AppError('invalid', `Cannot ${command}: --${name} is missing`);
