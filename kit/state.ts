@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { AppError, describe } from './errors.ts';
+import { gate } from './gate.ts';
 import { getLogger } from './log.ts';
 import { readSecret } from './secret.ts';
 
@@ -78,7 +79,9 @@ export async function openDirectory(root: string): Promise<State> {
   } catch (cause) {
     throw new AppError('unavailable', `Cannot open state directory ${root}`, { cause });
   }
-  // Writes of one key follow one another; different keys go side by side.
+  // Writes of one key follow one another; different keys go side by side, but not so many that all of
+  // what they have to say comes back to this thread in one turn.
+  const writing = gate(4);
   const tails = new Map<string, Promise<unknown>>();
   function inOrder<T>(key: string, work: () => Promise<T>): Promise<T> {
     const run = (tails.get(key) ?? Promise.resolve()).then(work, work);
@@ -145,7 +148,7 @@ export async function openDirectory(root: string): Promise<State> {
         throw new AppError('unavailable', `Cannot read state ${key}`, { cause });
       }
     },
-    set: (key, value) => inOrder(key, () => write(key, value)),
+    set: (key, value) => inOrder(key, () => writing(() => write(key, value))),
     add: (key, value, forMs) => inOrder(key, () => add(key, value, forMs)),
     delete: (key) =>
       inOrder(key, () =>

@@ -17,13 +17,18 @@ const log = getLogger(['ics-proxy', 'published']);
 /** Remembers for each feed and view what went out last and since when; written a second behind. */
 export function openPublished(state: State, now: () => number): Published {
   const entries = read(state);
+  /** The same as JSON, made anew only where something changed: there may be thousands. */
+  const texts = new Map<string, string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let written = Promise.resolve();
 
   async function write(): Promise<void> {
     timer = undefined;
     try {
-      await state.set(KEY, JSON.stringify(Object.fromEntries(await entries)));
+      for (const [name, entry] of await entries) {
+        if (!texts.has(name)) texts.set(name, `${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+      }
+      await state.set(KEY, `{${[...texts.values()].join(',')}}`);
     } catch (error) {
       log.error('publication times could not be written', { error: describe(error) });
     }
@@ -38,6 +43,7 @@ export function openPublished(state: State, now: () => number): Published {
       // HTTP dates have whole seconds: a second change within one must move the date all the same.
       const modified = known ? Math.max(second, known.modified + 1000) : second;
       map.set(name, { etagBasis, modified });
+      texts.delete(name);
       timer ??= setTimeout(() => void (written = write()), 1000);
       return modified;
     },

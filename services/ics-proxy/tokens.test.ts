@@ -96,6 +96,23 @@ test('a revocation by another process is not lost behind our own change', async 
   expect(server.find(token)).toBeUndefined();
 });
 
+test('making tokens lists them all once behind, not once each', async () => {
+  const server = await tokens();
+  const cli = await tokens();
+  const list = vi.spyOn(state, 'list');
+  const labels = Array.from({ length: 10 }, (_, i) => `phone ${i}`);
+  for (const label of labels) await server.create({ feed: 'a', label, view: 'full' });
+  expect(list).not.toHaveBeenCalled();
+  const { token } = await cli.create({ feed: 'b', label: 'x', view: 'full' });
+  await Promise.all([
+    server.sync(),
+    server.create({ feed: 'a', label: 'meanwhile', view: 'full' }),
+  ]);
+  expect(list).toHaveBeenCalledTimes(1);
+  expect(server.find(token)).toBeDefined();
+  expect(server.list('a').map((t) => t.label).sort()).toEqual(['meanwhile', ...labels].sort());
+});
+
 test('a revoked token does not come back through a read that was under way', async () => {
   const store = await tokens();
   const { token, record } = await store.create({ feed: 'a', label: 'x', view: 'full' });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AppError } from '@hackspace/kit/errors.ts';
 import { sha256 } from '@hackspace/kit/guard.ts';
 import type { State } from '@hackspace/kit/state.ts';
@@ -86,8 +87,14 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
   let revision = await readText(state, REVISION);
   /** Hashes this process revoked. */
   const revoked = new Set<string>();
+  /** Hashes learnt since the last listing began, which need not show them; and those written here. */
+  const learnt = new Set<string>();
+  const written = new Set<string>();
   /** Counts changes made by this process. */
   let writes = 0;
+  /** Whether our revision may have covered another process's. */
+  let behind = false;
+  let loading: Promise<unknown> = Promise.resolve();
   let usesDirty = false;
   let snapshotDue = false;
 
@@ -96,6 +103,7 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
     if (revoked.has(hash)) return false;
     records.set(hash, record);
     byId.set(record.id, hash);
+    learnt.add(hash);
     snapshotDue = true;
     return true;
   }
@@ -116,13 +124,14 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
     writes++;
     await state.set(`tokens/${hash}`, JSON.stringify(rest));
     put(hash, record);
+    written.add(hash);
     writes++;
   }
   async function changed(...feeds: string[]): Promise<void> {
     revision = randomBytes(8).toString('hex');
     await state.set(REVISION, revision);
-    // Our revision may have covered another process's: take its change in now.
-    tell(new Set([...feeds, ...await load()]));
+    behind = true;
+    tell(new Set(feeds));
   }
   function tell(feeds: Set<string>): void {
     if (feeds.size > 0) { for (const listener of listeners) listener(feeds); }
@@ -137,48 +146,56 @@ export async function openTokens(state: State, options: TokensOptions = {}): Pro
    */
   async function load(): Promise<Set<string>> {
     const touched = new Set<string>();
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const before = writes;
-      const keys = await state.list('tokens');
-      // A record of our own that was written or removed meanwhile would be misread: look again.
-      if (writes !== before) continue;
-      const hashes = keys.map((key) => key.slice(key.lastIndexOf('/') + 1));
-      const present = new Set(hashes);
-      for (const [hash, record] of records) {
-        if (present.has(hash)) continue;
-        drop(hash);
-        touched.add(record.feed);
-      }
-      const unknown = hashes.filter((hash) => TOKEN.test(hash) && !records.has(hash));
-      await eachOf(unknown, 64, async (hash) => {
-        const record = await read(hash);
-        if (!record || !put(hash, record)) return;
-        touched.add(record.feed);
-        const replaced = record.replaces === undefined ? undefined : byId.get(record.replaces);
-        const old = replaced === undefined ? undefined : await read(replaced);
-        if (old) put(replaced!, old);
-      });
-      break;
-    }
+    learnt.clear();
+    written.clear();
+    const present = new Set<string>();
+    const unknown: string[] = [];
+    await inSteps(await state.list('tokens'), (key) => {
+      const hash = key.slice(key.lastIndexOf('/') + 1);
+      present.add(hash);
+      if (!records.has(hash) && TOKEN.test(hash)) unknown.push(hash);
+    });
+    await inSteps(records, ([hash, record]) => {
+      if (present.has(hash) || learnt.has(hash)) return;
+      drop(hash);
+      touched.add(record.feed);
+    });
+    await eachOf(unknown, 64, async (hash) => {
+      const record = await read(hash);
+      if (!record || !put(hash, record)) return;
+      touched.add(record.feed);
+      const replaced = record.replaces === undefined ? undefined : byId.get(record.replaces);
+      const old = replaced === undefined ? undefined : await read(replaced);
+      if (old && !written.has(replaced!)) put(replaced!, old);
+    });
     return touched;
   }
   async function sync(): Promise<void> {
     const seen = await readText(state, REVISION);
-    if (seen === revision) return;
+    if (seen === revision && !behind) return;
     revision = seen;
-    tell(await load());
+    behind = false;
+    const run = loading.then(async () => tell(await load()));
+    // What could not be read is tried again, and does not end the queue.
+    loading = run.catch(() => behind = true);
+    await run;
   }
   async function flush(): Promise<void> {
     if (snapshotDue && pollMs > 0) {
       snapshotDue = false;
-      await state.set(SNAPSHOT, JSON.stringify([...records]));
+      const texts: string[] = [];
+      await inSteps(records, (entry) => void texts.push(JSON.stringify(entry)));
+      await state.set(SNAPSHOT, `[${texts.join(',')}]`);
     }
     if (!usesDirty) return;
     usesDirty = false;
     const merged = new Map(await readUses(state));
-    for (const [id, at] of uses) merged.set(id, Math.max(at, merged.get(id) ?? 0));
-    const kept = [...merged].filter(([id]) => byId.has(id));
-    await state.set(USES, JSON.stringify(Object.fromEntries(kept)));
+    await inSteps(uses, ([id, at]) => void merged.set(id, Math.max(at, merged.get(id) ?? 0)));
+    const texts: string[] = [];
+    await inSteps(merged, ([id, at]) => {
+      if (byId.has(id)) texts.push(`"${id}":${at}`);
+    });
+    await state.set(USES, `{${texts.join(',')}}`);
   }
   function hashOf(id: string): string {
     const hash = byId.get(id);
@@ -318,6 +335,15 @@ async function readSnapshot(state: State): Promise<[string, TokenRecord][]> {
 async function readText(state: State, key: string): Promise<string | undefined> {
   const bytes = await state.get(key);
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+/** Thousands of steps that do not hold up everybody else. */
+async function inSteps<T>(items: Iterable<T>, step: (item: T) => void): Promise<void> {
+  let n = 0;
+  for (const item of items) {
+    if (++n % 2000 === 0) await nextTurn();
+    step(item);
+  }
 }
 
 async function eachOf<T>(items: T[], width: number, work: (item: T) => Promise<void>) {

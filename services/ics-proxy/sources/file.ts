@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { gate } from '@hackspace/kit/gate.ts';
 import { checkCalendar } from './body.ts';
 import { Fault } from './fault.ts';
 import type { FetchResult, Validators } from './source.ts';
@@ -9,6 +10,8 @@ import type { FetchResult, Validators } from './source.ts';
 const MAX_FILES = 1_000;
 /** A file touched this recently may change again within the same tick of its clock. */
 const SETTLED_MS = 2_000;
+/** More at a time are no faster: it is one disk. */
+const reading = gate(4);
 const CRLF = new Uint8Array([0x0d, 0x0a]);
 
 /**
@@ -16,7 +19,15 @@ const CRLF = new Uint8Array([0x0d, 0x0a]);
  * known by time and size. In a directory a file that cannot be used is left out with a warning;
  * a link that leads out of it is such a file. Throws Fault; stalled when the path itself is wrong.
  */
-export async function fetchFile(
+export function fetchFile(
+  path: string,
+  maxBytes: number,
+  previous: Validators | undefined,
+): Promise<FetchResult> {
+  return reading(() => fetchNow(path, maxBytes, previous));
+}
+
+async function fetchNow(
   path: string,
   maxBytes: number,
   previous: Validators | undefined,
