@@ -68,7 +68,7 @@ function page(steps: Step[], notice: string, kept: string) {
           <div class="bar"><span class="brand">hackspace</span></div>
         </header>
         <main>
-    <h1>One evening at the hackspace</h1>
+    <div class="title"><h1>One evening at the hackspace</h1></div>
     <p class="lead">Everything below runs on this machine now, on the same code as in production. Go through it in order, or jump in anywhere.</p>
     ${notice
       ? html`
@@ -94,7 +94,11 @@ ${step.notes.map((note) => html`<p class="soft">${note}</p>`)}
 </section>`
     )}
         </main>
-        <footer>Stop it with Ctrl-C. ${kept} npm start -- --fresh forgets all of it.</footer>
+        <footer>
+          <div class="foot">
+            <span>Stop it with Ctrl-C. ${kept} <code>npm start -- --fresh</code> forgets all of it.</span>
+          </div>
+        </footer>
       </body>
     </html>
   `;
