@@ -82,8 +82,15 @@ export class Lot {
     return octets;
   }
 
-  /** The earliest start of what uses each TZID, and of what floats; 0 is no start. */
-  starts(): { earliest: number[]; floats: number } {
+  /** The earliest start of what uses each TZID, and of what floats. */
+  starts(): Starts {
+    if (!this.grouping) return this.#starts();
+    let starts = known.get(this.grouping);
+    if (!starts) known.set(this.grouping, starts = this.#starts());
+    return starts;
+  }
+
+  #starts(): Starts {
     const { table } = this.origin.source.calendar;
     const { lists, rows } = table;
     // First of each list of TZIDs, of which there are few.
@@ -109,6 +116,13 @@ export class Lot {
     return { earliest, floats };
   }
 }
+
+interface Starts {
+  readonly earliest: readonly number[];
+  readonly floats: number;
+}
+
+const known = new WeakMap<Grouping, Starts>();
 
 /** Stands for the start of what has none. */
 const UNDATED = 20000101000000;

@@ -56,8 +56,8 @@ export class Renderer {
 
   all(items: Items, level: Level): Made {
     const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
-    for (const lot of lots) lot.prepare();
-    const slices = new Slices();
+    const slices = new Slices(items.length);
+    for (const lot of lots) lot.prepare(slices);
     for (let i = 0; i < items.length; i++) {
       lots[items.lot[i]!]!.write(items.place[i]!, slices);
     }
@@ -84,6 +84,10 @@ class LotRenderer {
   readonly #sizes: (number | undefined)[];
   readonly #own = new Map<number, Piece>();
   readonly #out: Chunks = new Chunks();
+  /** The number of the source among the feed's buffers. */
+  #buffer = 0;
+  /** Do all components leave as they came? */
+  #plain = false;
   /** Do the source's policies touch every titled component? */
   readonly #touches: boolean;
   /** Places in `Table.lists` of the TZIDs that are used, and names that were found otherwise. */
@@ -140,8 +144,10 @@ class LotRenderer {
   }
 
   /** Makes what has to be made, one component after the other. */
-  prepare(): void {
-    if (this.#isPlain()) return;
+  prepare(slices: Slices): void {
+    this.#buffer = slices.buffer(this.#table.source);
+    this.#plain = this.#isPlain();
+    if (this.#plain) return;
     const lot = this.#lot;
     for (let place = 0; place < lot.length; place++) {
       const single = lot.single(place);
@@ -189,12 +195,13 @@ class LotRenderer {
   }
 
   #writeOne(index: number, slices: Slices): void {
-    const piece = this.#own.get(index) ?? this.#shared[index];
-    const { rows, source } = this.#table;
+    const piece = this.#plain ? null : this.#own.get(index) ?? this.#shared[index];
+    const { rows } = this.#table;
     const row = index * WIDTH;
-    if (piece) slices.add(piece.source, piece.start, piece.end, piece.hash);
+    if (piece) slices.add(slices.buffer(piece.source), piece.start, piece.end, piece.hash);
     else {
-      slices.add(source, rows[row + Row.START]!, rows[row + Row.END]!, this.#table.hashOf(index));
+      const hash = this.#table.hashOf(index);
+      slices.add(this.#buffer, rows[row + Row.START]!, rows[row + Row.END]!, hash);
     }
     // Components of one TZID share its list: most of the time there is nothing to look up.
     const list = rows[row + Row.ZONES]!;
