@@ -4,7 +4,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { main } from 'assemblyscript/asc';
 
-export const modules = ['services/ics-proxy/calendar/lexer'];
+export const modules = ['services/ics-proxy/calendar/lexer', 'services/ics-proxy/calendar/sha256'];
 
 /** The text of `NAME.wasm.ts`, made of `NAME.as`. */
 export async function compiled(name: string): Promise<string> {

@@ -2,9 +2,19 @@ import { Buffer } from 'node:buffer';
 import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes.ts';
 import { type Component, Has } from './components.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
-import { isTimeName, Params, readParams } from './params.ts';
+import {
+  Field,
+  first,
+  Kind,
+  readComponent,
+  RECORD,
+  records,
+  stop,
+  TIMES,
+  wanting,
+} from './lexer.ts';
+import { Params, readParams } from './params.ts';
 import type { Renames } from './renames.ts';
-import { lineEnd } from './walk.ts';
 import { quoteParam } from './zone-names.ts';
 
 /** What is to be changed in a component. What is absent leaves everything byte for byte. */
@@ -44,8 +54,10 @@ export interface Piece {
 /** Stands in for a missing DTSTAMP: never changes, so that a feed does not either. */
 export const NO_DTSTAMP = 'DTSTAMP:19700101T000000Z';
 
-const BEGIN = ascii('begin'), END = ascii('end'), UID = ascii('uid'), SUMMARY = ascii('summary');
-const DTSTAMP = ascii('dtstamp'), COLOR = ascii('color'), RELATED_TO = ascii('related-to');
+const KEYS = [Kind.UID, Kind.DTSTAMP, Kind.SUMMARY, Kind.COLOR, Kind.RELATED_TO];
+const SOME = wanting(...KEYS);
+const DATED = SOME.map((wanted, kind) => wanted | TIMES[kind]!);
+const ALL = new Uint8Array(SOME.length).fill(1);
 const VALARM = ascii('valarm');
 const BULK = ['attach', 'comment', 'attendee', 'x-alt-desc', 'styled-description'].map(ascii);
 const DESCRIPTION = ascii('description');
@@ -85,33 +97,35 @@ class Editor {
   run(): Piece {
     const source = this.#source;
     const from = this.#out.length;
-    const { end, has, view } = this.#component;
+    const { start, end, has } = this.#component;
     let depth = -1;
     let skip = 0;
-    for (let at = this.#component.start; at < end; at = this.#next) {
-      this.#line = at;
-      this.#stop = lineEnd(source, view, at, end);
-      this.#next = this.#stop + 2;
-      let nameEnd = at;
-      while (NAME[source[nameEnd]!] === 1) nameEnd++;
-      this.#nameEnd = nameEnd;
-      const length = nameEnd - at;
-      const first = source[at]! | 32;
-      if (length === 5 && first === 98 && same(source, at, BEGIN)) {
-        if (++depth === 0) this.#repair();
-        else if (skip === 0 && this.#drops()) {
-          this.#keep(at);
-          skip = depth;
+    const { sacrifice, floating } = this.#change;
+    const kinds = sacrifice ? ALL : floating === undefined ? SOME : DATED;
+    for (let at = start; at < end;) {
+      at = readComponent(source, at, end, kinds);
+      for (let record = first; record < stop; record += RECORD) {
+        const kind = records[record + Field.KIND]!;
+        this.#line = records[record + Field.START]!;
+        this.#nameEnd = records[record + Field.NAME_END]!;
+        this.#stop = records[record + Field.END]!;
+        this.#next = this.#stop + 2;
+        if (kind === Kind.BEGIN) {
+          if (++depth === 0) this.#repair();
+          else if (skip === 0 && this.#drops()) {
+            this.#keep(this.#line);
+            skip = depth;
+          }
+        } else if (kind === Kind.END) {
+          if (depth === skip && skip > 0) {
+            this.#done = this.#next;
+            skip = 0;
+          }
+          if (--depth < 0) this.#append();
+        } else if (skip === 0) {
+          if (depth === 0) this.#property(kind, from);
+          else if (this.#retimes) this.#retime(false);
         }
-      } else if (length === 3 && first === 101 && same(source, at, END)) {
-        if (depth === skip && skip > 0) {
-          this.#done = this.#next;
-          skip = 0;
-        }
-        if (--depth < 0) this.#append();
-      } else if (skip === 0) {
-        if (depth === 0) this.#property(length, first, from);
-        else if (this.#retimes) this.#retime(false);
       }
     }
     this.#keep(end);
@@ -168,32 +182,17 @@ class Editor {
     return value.length === 6 && same(value, 0, VALARM);
   }
 
-  #property(length: number, first: number, from: number): void {
-    const source = this.#source;
-    const line = this.#line;
+  #property(kind: number, from: number): void {
     const change = this.#change;
-    if (length === 3 && first === 117 && same(source, line, UID)) {
-      if (this.#component.has & Has.NO_UID) this.#drop();
-      else if (change.uid !== undefined) this.#replace(Buffer.from(`UID:${change.uid}`));
-      else if (this.#retimes) this.#retime(false);
-      return;
-    }
-    if (length === 7) {
-      if (first === 100 && same(source, line, DTSTAMP)) return this.#stamp(from);
-      if (change.prefix && first === 115 && same(source, line, SUMMARY)) {
-        return this.#prefix(change.prefix);
-      }
-    }
-    if (change.color !== undefined && length === 5 && first === 99 && same(source, line, COLOR)) {
-      return this.#drop();
-    }
-    if (change.sacrifice && this.#isBulk(length, first, change.sacrifice)) return this.#drop();
-    if (change.related && length === 10 && first === 114 && same(source, line, RELATED_TO)) {
-      return this.#relate(change.related);
-    }
-    if (this.#retimes) {
-      this.#retime(isTimeName(source, line, length));
-    }
+    if (kind === Kind.UID && this.#component.has & Has.NO_UID) this.#drop();
+    else if (kind === Kind.UID && change.uid !== undefined) {
+      this.#replace(Buffer.from(`UID:${change.uid}`));
+    } else if (kind === Kind.DTSTAMP) this.#stamp(from);
+    else if (kind === Kind.SUMMARY && change.prefix) this.#prefix(change.prefix);
+    else if (kind === Kind.COLOR && change.color !== undefined) this.#drop();
+    else if (change.sacrifice && this.#isBulk(change.sacrifice)) this.#drop();
+    else if (kind === Kind.RELATED_TO && change.related) this.#relate(change.related);
+    else if (this.#retimes) this.#retime(TIMES[kind] === 1);
   }
 
   #stamp(from: number): void {
@@ -224,10 +223,11 @@ class Editor {
     }
   }
 
-  #isBulk(length: number, first: number, level: 1 | 2): boolean {
+  #isBulk(level: 1 | 2): boolean {
     const source = this.#source;
     const line = this.#line;
-    if (first === 120 && source[line + 1] === 45) return true;
+    const length = this.#nameEnd - line;
+    if ((source[line]! | 32) === 120 && source[line + 1] === 45) return true;
     if (level === 2 && length === 11 && same(source, line, DESCRIPTION)) return true;
     return BULK.some((name) => name.length === length && same(source, line, name));
   }

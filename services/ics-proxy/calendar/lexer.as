@@ -45,9 +45,11 @@ let hashLow: i32 = 0;
 let inside: bool = false;
 /** Over the bytes since the last BEGIN, without lines of the name DTSTAMP. */
 let hash: v128 = i32x4.splat(0);
+let hashing: bool = false;
 let count: i32 = 0;
 
-export function reset(): void {
+export function reset(hashes: bool): void {
+  hashing = hashes;
   open = false;
   inside = false;
   hash = i32x4.splat(0);
@@ -65,6 +67,8 @@ export function found(): i32 {
 export function lex(length: i32, base: i32, last: bool): i32 {
   count = 0;
   let at: i32 = 0;
+  // What is looked at behind the end is no part of a line.
+  if (last) for (let i: usize = 0; i < 64; i += 16) v128.store(WINDOW + length + i, i32x4.splat(0));
   // A physical line and what is looked at behind it are in the window, whole.
   const safe = last ? length : length - LINE_OCTETS - 32;
   while (at < safe && count < MOST) {
@@ -89,7 +93,7 @@ export function lex(length: i32, base: i32, last: bool): i32 {
       begin(block, start, at, base);
     }
     at += 2;
-    if (kind !== DTSTAMP) absorb(from, WINDOW + at);
+    if (hashing && kind !== DTSTAMP) absorb(from, WINDOW + at);
   }
   if (last && at >= length && open) {
     close(base + at - 2);

@@ -20,6 +20,13 @@ export const Kind = {
   RELATED_TO: 13,
   RECURRENCE_ID: 14,
   EXDATE: 15,
+  EXRULE: 16,
+  LAST_MODIFIED: 17,
+  STATUS: 18,
+  TRANSP: 19,
+  FREEBUSY: 20,
+  SUMMARY: 21,
+  COLOR: 22,
 } as const;
 
 /** A record: where a logical line is, in the calendar, and what it was found to be. */
@@ -45,14 +52,16 @@ export const Field = {
 export const RECORD = 12;
 export const FOLDED = 1;
 export const ODD = 2;
+/** Octets that are read at once, at most. */
+const ROOM = 262_144;
 
 // As in lexer.as.
 const NAMES = 0, FIRSTS = 256, WANTED = 768, MASKS = 832, KINDS = 1024, RECORDS = 4096;
-const MOST = 4096, WINDOW = 204_800, ROOM = 262_144;
+const MOST = 4096, WINDOW = 204_800;
 
 interface Exports {
   memory: WebAssembly.Memory;
-  reset(): void;
+  reset(hashes: boolean): void;
   found(): number;
   lex(length: number, base: number, last: boolean): number;
 }
@@ -77,28 +86,79 @@ for (const [name, kind] of Object.entries(Kind)) {
   bytes[place] = kind;
 }
 
-/** Reading begins, or goes on elsewhere. Inside components only lines of these kinds are told of. */
-export function begin(wanted: Uint8Array): void {
-  bytes.set(wanted, WANTED);
-  reset();
+let asked: Uint8Array | undefined;
+
+/**
+ * Reading begins, or goes on elsewhere. Inside components only lines of these kinds are told of. Hashes
+ * are there when they are asked for.
+ */
+export function begin(wanted: Uint8Array, hashes = false): void {
+  followed = undefined;
+  if (wanted !== asked) bytes.set(asked = wanted, WANTED);
+  reset(hashes);
 }
 
 /** How many records the last `read` left. */
 export { found };
 
 /**
- * Reads lines from `at`, most `size` octets of them; leaves `records` of those that matter: all outside
+ * Reads lines from `at` to `end`, most `size` octets of them; leaves `records` of those that matter: all outside
  * components, those that are wanted, bound to a TZID or odd within. Returns where to go on; -1 when the
  * lines are not in order (lines.ts).
  */
-export function read(source: Buffer, at: number, size = ROOM): number {
-  const length = Math.min(size, source.length - at);
+export function read(source: Buffer, at: number, size = ROOM, end = source.length): number {
+  const length = Math.min(size, end - at);
   source.copy(window, 0, at, at + length);
-  const last = at + length === source.length;
-  if (last) window.fill(0, length, length + 64);
-  const next = lex(length, at, last);
+  const next = lex(length, at, at + length === end);
   return next < 0 ? -1 : at + next;
 }
+
+/** Octets that are read at once where components follow one another. */
+const AHEAD = 32_768;
+/** What `readComponent` reads, from where it was last asked for, up to where it has been read. */
+let followed: Buffer | undefined;
+let lastAt = 0;
+let readTo = 0;
+/** Where in `records` those of `readComponent` begin and end. */
+export let first = 0;
+export let stop = 0;
+
+/**
+ * Reads on in the component that ends at `end`, from `at`; returns where to go on, at last `end`. Those
+ * behind it are read along when components are asked for in order. To be followed by `forget`.
+ */
+export function readComponent(source: Buffer, at: number, end: number, wanted: Uint8Array): number {
+  const follows = source === followed && wanted === asked && at >= lastAt &&
+    (at < lastAt + AHEAD || at === readTo);
+  if (!follows || end >= readTo) {
+    if (!follows || at !== readTo) begin(wanted);
+    const ahead = follows && end - at < AHEAD / 2;
+    readTo = ahead ? read(source, at, AHEAD) : read(source, at, ROOM, end);
+    followed = source;
+    stop = 0;
+  }
+  lastAt = at;
+  const all = found() * RECORD;
+  first = stop;
+  while (first < all && records[first + Field.START]! < at) first += RECORD;
+  for (stop = first; stop < all && records[stop + Field.START]! < end;) stop += RECORD;
+  return readTo < 0 ? end : Math.min(readTo, end);
+}
+
+/** Lets go of the calendar that was read last. */
+export function forget(): void {
+  followed = undefined;
+}
+
+/** The properties that hold the dates of a component, in a zone perhaps. */
+export const TIMES = wanting(
+  Kind.DTSTART,
+  Kind.DTEND,
+  Kind.DUE,
+  Kind.RECURRENCE_ID,
+  Kind.RDATE,
+  Kind.EXDATE,
+);
 
 /** For `begin`. */
 export function wanting(...kinds: number[]): Uint8Array {

@@ -55,14 +55,3 @@ export function readParams(bytes: Buffer, at: number, end: number, params: Param
   }
   return -1;
 }
-
-const TIMES = ['dtstart', 'dtend', 'due', 'recurrence-id', 'rdate', 'exdate'].map(ascii);
-
-/** Is this one of the properties that hold the dates of a component, in a zone perhaps? */
-export function isTimeName(bytes: Buffer, start: number, length: number): boolean {
-  for (let i = 0; i < TIMES.length; i++) {
-    const name = TIMES[i]!;
-    if (name.length === length && same(bytes, start, name)) return true;
-  }
-  return false;
-}

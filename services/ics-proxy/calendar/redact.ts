@@ -1,42 +1,42 @@
 import { Buffer } from 'node:buffer';
-import { ascii, COLON, NAME, QUOTE, same, SEMICOLON, type Writer } from './bytes.ts';
+import { ascii, COLON, QUOTE, same, SEMICOLON, type Writer } from './bytes.ts';
 import { type Component, Has } from './components.ts';
 import { type Edit, NO_DTSTAMP, type Piece, retimed } from './edit.ts';
 import { LINE_OCTETS, unfold, writeFolded, writeLine } from './lines.ts';
-import { isTimeName } from './params.ts';
+import {
+  Field,
+  first,
+  Kind,
+  readComponent,
+  RECORD,
+  records,
+  stop,
+  TIMES,
+  wanting,
+} from './lexer.ts';
 import { properties } from './properties.ts';
-import { lineEnd } from './walk.ts';
+import { hasLower } from './words.ts';
 
 /** The properties a busy view keeps: when, and for whom it blocks time. All others may say what. */
-const ALLOWED: readonly (readonly Uint8Array[])[] = (() => {
-  const table: Uint8Array[][] = Array.from({ length: 14 }, () => []);
-  for (
-    const name of [
-      'DTSTART',
-      'DTEND',
-      'DUE',
-      'RECURRENCE-ID',
-      'RDATE',
-      'EXDATE',
-      'DURATION',
-      'RRULE',
-    ]
-      .concat(
-        'EXRULE',
-        'SEQUENCE',
-        'LAST-MODIFIED',
-        'DTSTAMP',
-        'STATUS',
-        'TRANSP',
-        'CLASS',
-        'FREEBUSY',
-      )
-  ) table[name.length]!.push(ascii(name.toLowerCase()));
-  return table;
-})();
-const DTSTAMP = ascii('dtstamp'), STATUS = ascii('status'), TRANSP = ascii('transp');
-const CLASS = ascii('class'), FREEBUSY = ascii('freebusy'), TZID = ascii(';tzid=');
-const BEGIN = ascii('begin'), END = ascii('end');
+const ALLOWED = wanting(
+  Kind.DTSTART,
+  Kind.DTEND,
+  Kind.DUE,
+  Kind.RECURRENCE_ID,
+  Kind.RDATE,
+  Kind.EXDATE,
+  Kind.DURATION,
+  Kind.RRULE,
+  Kind.EXRULE,
+  Kind.SEQUENCE,
+  Kind.LAST_MODIFIED,
+  Kind.DTSTAMP,
+  Kind.STATUS,
+  Kind.TRANSP,
+  Kind.CLASS,
+  Kind.FREEBUSY,
+);
+const TZID = ascii(';tzid='), VALUE_DATE = ascii(';value=date:');
 const STATUSES = ['confirmed', 'tentative', 'cancelled'].map(ascii);
 const TRANSPARENCIES = ['opaque', 'transparent'].map(ascii);
 const CLASSES = ['public', 'private', 'confidential'].map(ascii);
@@ -59,11 +59,11 @@ export function redact(
   out: Writer,
   source: Buffer,
   component: Component,
-  uid: string,
+  uid: Buffer,
   change: Pick<Edit, 'tzids' | 'floating' | 'add' | 'color'>,
 ): Piece {
   const from = out.length;
-  const { start, end, type, view } = component;
+  const { start, end, type } = component;
   let stampStart = 0;
   let stampEnd = 0;
   let transparent = false;
@@ -71,40 +71,45 @@ export function redact(
   let depth = -1;
   if (type === 'VEVENT' && uid.length < 64) {
     out.all(OPENING);
-    out.text(uid);
+    out.all(uid);
     out.all(BREAK);
   } else {
     writeLine(out, `BEGIN:${type}`);
-    writeLine(out, `UID:${uid}`);
+    writeLine(out, `UID:${uid.toString()}`);
   }
   for (let at = start; at < end;) {
-    const line = at;
-    const stop = lineEnd(source, view, at, end);
-    at = stop + 2;
-    let nameEnd = line;
-    while (NAME[source[nameEnd]!] === 1) nameEnd++;
-    const length = nameEnd - line;
-    if (length === 5 && same(source, line, BEGIN)) depth++;
-    else if (length === 3 && same(source, line, END)) depth--;
-    if (depth !== 0 || !isAllowed(source, line, length)) continue;
-    if (length === 7 && same(source, line, DTSTAMP)) {
-      if (component.has & Has.NO_STAMP) continue;
-      stampStart = out.length - from;
-      writeTime(out, source, line, nameEnd, stop, {}, false);
-      stampEnd = out.length - from;
-      if (stampEnd === stampStart) stampStart = stampEnd = 0;
-    } else if (length === 6 && same(source, line, STATUS)) {
-      writeWord(out, source, line, nameEnd, stop, STATUSES);
-    } else if (length === 6 && same(source, line, TRANSP)) {
-      const which = writeWord(out, source, line, nameEnd, stop, TRANSPARENCIES);
-      transparent = which === 1;
-    } else if (length === 5 && same(source, line, CLASS)) {
-      writeWord(out, source, line, nameEnd, stop, CLASSES);
-    } else if (length !== 8 || type === 'VFREEBUSY' || !same(source, line, FREEBUSY)) {
-      const isDate = isTimeName(source, line, length);
-      const written = out.length;
-      writeTime(out, source, line, nameEnd, stop, change, isDate);
-      if (isDate && out.length === written) partial = true;
+    at = readComponent(source, at, end, ALLOWED);
+    for (let record = first; record < stop; record += RECORD) {
+      const kind = records[record + Field.KIND]!;
+      if (kind === Kind.BEGIN) depth++;
+      else if (kind === Kind.END) depth--;
+      else if (depth === 0 && ALLOWED[kind] === 1) {
+        const line = records[record + Field.START]!;
+        const nameEnd = records[record + Field.NAME_END]!;
+        const lineEnd = records[record + Field.END]!;
+        if (kind === Kind.DTSTAMP) {
+          if (component.has & Has.NO_STAMP) continue;
+          stampStart = out.length - from;
+          writeTime(out, source, line, nameEnd, lineEnd, {}, false);
+          stampEnd = out.length - from;
+          if (stampEnd === stampStart) stampStart = stampEnd = 0;
+        } else if (kind === Kind.STATUS) {
+          writeWord(out, source, line, nameEnd, lineEnd, STATUSES);
+        } else if (kind === Kind.TRANSP) {
+          transparent = writeWord(out, source, line, nameEnd, lineEnd, TRANSPARENCIES) === 1;
+        } else if (kind === Kind.CLASS) {
+          writeWord(out, source, line, nameEnd, lineEnd, CLASSES);
+        } else if (kind !== Kind.FREEBUSY || type === 'VFREEBUSY') {
+          if (records[record + Field.DATE]! > 0 && isDay(source, line, nameEnd, lineEnd)) {
+            out.copy(source, line, lineEnd + 2);
+            continue;
+          }
+          const isDate = TIMES[kind] === 1;
+          const written = out.length;
+          writeTime(out, source, line, nameEnd, lineEnd, change, isDate);
+          if (isDate && out.length === written) partial = true;
+        }
+      }
     }
   }
   if (stampEnd === 0) writeLine(out, NO_DTSTAMP);
@@ -114,13 +119,6 @@ export function redact(
   if (type === 'VEVENT') out.all(CLOSING);
   else writeLine(out, `END:${type}`);
   return { source, start: from, end: out.length, stampStart, stampEnd, hash: 0, partial };
-}
-
-function isAllowed(source: Buffer, start: number, length: number): boolean {
-  if (length >= ALLOWED.length) return false;
-  const names = ALLOWED[length]!;
-  for (let i = 0; i < names.length; i++) if (same(source, start, names[i]!)) return true;
-  return false;
 }
 
 /** A line of one word out of few; anything else is not written. Returns which, or -1. */
@@ -196,6 +194,12 @@ function writeTime(
     }
     writeFolded(out, Buffer.from(`${kept}:${value}`));
   }
+}
+
+/** Is this `NAME;VALUE=DATE:20261123`, in capitals, as whole-day events have it? */
+function isDay(source: Buffer, line: number, nameEnd: number, stop: number): boolean {
+  return stop - nameEnd === VALUE_DATE.length + 8 && same(source, nameEnd, VALUE_DATE) &&
+    !hasLower(source, line, nameEnd + VALUE_DATE.length);
 }
 
 function isPlain(source: Buffer, start: number, end: number): boolean {

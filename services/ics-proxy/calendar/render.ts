@@ -4,11 +4,13 @@ import { Writer } from './bytes.ts';
 import { Chunks } from './chunks.ts';
 import { type Component, Has, Row, type Table, WIDTH } from './component.ts';
 import { type Edit, edit, type Piece } from './edit.ts';
+import { forget } from './lexer.ts';
 import { escapeText } from './lines.ts';
 import type { Items, Lot } from './lots.ts';
 import type { Entry, MergeOptions, Origin } from './merge.ts';
 import { properties } from './properties.ts';
 import { redact } from './redact.ts';
+import { digest32 } from './sha256.ts';
 import { Slices } from './slices.ts';
 
 /** How much the size budget has taken: nothing, alarms, bulky properties, descriptions. */
@@ -37,6 +39,9 @@ function recall<T>(table: Table, kind: string, key: string): (T | undefined)[] {
 
 /** Where pieces are written of which only the size is wanted. */
 const scratch = new Writer();
+
+/** A busy view's UID as it is written; overwritten by the next. */
+const busyUid = Buffer.from(`${'0'.repeat(32)}@busy.hackspace`);
 
 const TITLED = new Set(['VEVENT', 'VTODO', 'VJOURNAL']);
 const REPAIRS = Has.NO_UID | Has.NO_STAMP | Has.NO_END;
@@ -69,7 +74,9 @@ export class Renderer {
   /** How many octets each item would have. Nothing is kept but that: it may be far too much. */
   sizes(items: Items, level: Level): Int32Array {
     const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
-    return items.lot.map((lot, i) => lots[lot]!.size(items.place[i]!));
+    const sizes = items.lot.map((lot, i) => lots[lot]!.size(items.place[i]!));
+    forget();
+    return sizes;
   }
 }
 
@@ -94,6 +101,7 @@ class LotRenderer {
   readonly #lists = new Set<number>();
   #lastList = -1;
   readonly #zones = new Set<string>();
+  readonly #uidHead: Buffer;
 
   constructor(lot: Lot, options: MergeOptions, level: Level) {
     const { origin } = lot;
@@ -102,6 +110,7 @@ class LotRenderer {
     this.#table = calendar.table;
     this.#options = options;
     this.#level = level;
+    this.#uidHead = Buffer.from(`${options.feed.id}\n`);
     const prefix = (policy.emoji === undefined ? '' : `${policy.emoji} `) + (policy.prefix ?? '');
     const color = policy.color ?? policy.colour;
     const view = options.view === 'busy' && !origin.notice;
@@ -149,20 +158,30 @@ class LotRenderer {
     this.#plain = this.#isPlain();
     if (this.#plain) return;
     const lot = this.#lot;
+    const { components } = lot.origin.source.calendar;
+    const alone = new Uint8Array(this.#table.length);
     for (let place = 0; place < lot.length; place++) {
       const single = lot.single(place);
-      if (single >= 0 && this.#shared[single] !== undefined) continue;
-      const entry = lot.entry(place);
-      for (const component of entry.components) this.#make(entry, component);
+      if (single >= 0) alone[single] = 1;
+      else {
+        const entry = lot.entry(place);
+        for (const component of entry.components) this.#make(component, entry);
+      }
     }
+    // In the order of the source: that is how they are read fastest.
+    for (let i = 0; i < alone.length; i++) {
+      if (alone[i] === 1 && this.#shared[i] === undefined) this.#make(components[i]!);
+    }
+    forget();
     this.#out.seal();
   }
 
-  #make(entry: Entry, component: Component): void {
+  /** `entry`: of a component that is not alone and whole (see `Lot.single`). */
+  #make(component: Component, entry?: Entry): void {
     const { index } = component;
-    const own = this.#isOwn(entry, component);
+    const own = this.#isOwn(component, entry);
     if (!own && this.#shared[index] !== undefined) return;
-    const piece = this.#changed(entry, component, this.#out.writer());
+    const piece = this.#changed(this.#out.writer(), component, entry);
     if (piece) this.#out.add(piece);
     if (!own) this.#shared[index] = piece;
     else if (piece) this.#own.set(index, piece);
@@ -174,11 +193,11 @@ class LotRenderer {
     let size = 0;
     for (const component of entry.components) {
       const { index, start, end } = component;
-      const own = this.#isOwn(entry, component);
+      const own = this.#isOwn(component, entry);
       let known = own ? undefined : this.#sizes[index];
       if (known === undefined) {
         scratch.length = 0;
-        const piece = this.#changed(entry, component, scratch);
+        const piece = this.#changed(scratch, component, entry);
         known = piece ? piece.end - piece.start : end - start;
         if (!own) this.#sizes[index] = known;
       }
@@ -236,19 +255,24 @@ class LotRenderer {
   }
 
   /** Is it changed in a way that other merges need not share? */
-  #isOwn(entry: Entry, component: Component): boolean {
-    return entry.uid !== entry.group.uid || typeof entry.busy === 'object' ||
-      (entry.excluded.length > 0 && component.recurrenceId === '') ||
-      (entry.origin.related.size > 0 && (component.has & Has.RELATED) !== 0);
+  #isOwn(component: Component, entry?: Entry): boolean {
+    return this.#relates(component) || (entry !== undefined &&
+      (entry.uid !== entry.group.uid || typeof entry.busy === 'object' ||
+        excludes(entry, component)));
+  }
+
+  #relates(component: Component): boolean {
+    return this.#lot.origin.related.size > 0 && (component.has & Has.RELATED) !== 0;
   }
 
   /** The component as it goes out, written to `out`; null when it leaves as it came. */
-  #changed(entry: Entry, component: Component, out: Writer): Piece | null {
-    const { origin } = entry;
-    const busy = entry.busy === true || (entry.busy !== false && entry.busy.has(component));
-    const renamed = entry.uid !== entry.group.uid;
-    const excluded = entry.excluded.length > 0 && component.recurrenceId === '';
-    const related = origin.related.size > 0 && (component.has & Has.RELATED) !== 0;
+  #changed(out: Writer, component: Component, entry?: Entry): Piece | null {
+    const { origin } = this.#lot;
+    const hidden = entry ? entry.busy : this.#lot.busy;
+    const busy = typeof hidden === 'object' ? hidden.has(component) : hidden;
+    const renamed = entry !== undefined && entry.uid !== entry.group.uid;
+    const excluded = entry !== undefined && excludes(entry, component);
+    const related = this.#relates(component);
     const tzids = origin.names.changes(component);
     if (!busy && !renamed && !excluded && !related && !tzids && !this.#concerns(component)) {
       return null;
@@ -257,7 +281,7 @@ class LotRenderer {
     const change = this.#change;
     const floating = (component.has & Has.FLOATING) !== 0 ? change.floating : undefined;
     return busy
-      ? redact(out, component.source, component, outgoingUid(entry, this.#options), {
+      ? redact(out, component.source, component, this.#busyUid(component, entry), {
         tzids,
         floating,
         add,
@@ -280,6 +304,22 @@ class LotRenderer {
       });
   }
 
+  /** `outgoingUid` as bytes, most of the time without making a text of it. */
+  #busyUid(component: Component, entry?: Entry): Buffer {
+    const { origin } = this.#lot;
+    const renamed = entry !== undefined && entry.uid !== entry.group.uid;
+    const { source, start, has, index } = component;
+    if (this.#options.view !== 'busy' || origin.notice || renamed || (has & Has.UID_TEXT) !== 0) {
+      const uid = entry?.uid ?? component.uid;
+      return Buffer.from(outgoingUid({ uid, origin }, this.#options));
+    }
+    const { rows } = this.#table;
+    const row = index * WIDTH;
+    const uid = start + rows[row + Row.UID_START]!;
+    busyUid.set(digest32(this.#uidHead, source, uid, start + rows[row + Row.UID_END]!));
+    return busyUid;
+  }
+
   #concerns(component: Component): boolean {
     const { has } = component;
     return (this.#touches && TITLED.has(component.type)) || (has & REPAIRS) !== 0 ||
@@ -290,9 +330,17 @@ class LotRenderer {
 }
 
 /** In the busy view a UID may tell (mail addresses, titles): its hash does as well. */
-export function outgoingUid(entry: Entry, { view, feed }: MergeOptions): string {
-  if (view !== 'busy' || entry.origin.notice) return entry.uid;
-  return `${hash('sha256', `${feed.id}\n${entry.uid}`).slice(0, 32)}@busy.hackspace`;
+export function outgoingUid(
+  { uid, origin }: Pick<Entry, 'uid' | 'origin'>,
+  { view, feed }: MergeOptions,
+): string {
+  if (view !== 'busy' || origin.notice) return uid;
+  return `${hash('sha256', `${feed.id}\n${uid}`).slice(0, 32)}@busy.hackspace`;
+}
+
+/** Is this the master that says which overrides were taken out? */
+function excludes(entry: Entry, component: Component): boolean {
+  return entry.excluded.length > 0 && component.recurrenceId === '';
 }
 
 /** EXDATE of an override that was taken out: as its RECURRENCE-ID says it. */

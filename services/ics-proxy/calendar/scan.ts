@@ -3,7 +3,19 @@ import { CR, LF, NAME, SEMICOLON } from './bytes.ts';
 import { QUARANTINE_LIMIT, type ZoneDefinition } from './components.ts';
 import { Table } from './component.ts';
 import { Draft } from './draft.ts';
-import { begin, Field, FOLDED, found, Kind, ODD, read, RECORD, records, wanting } from './lexer.ts';
+import {
+  begin,
+  Field,
+  FOLDED,
+  found,
+  Kind,
+  ODD,
+  read,
+  RECORD,
+  records,
+  TIMES,
+  wanting,
+} from './lexer.ts';
 import { Line } from './line.ts';
 import { isMark, unfold } from './lines.ts';
 import { Params, readParams } from './params.ts';
@@ -81,15 +93,6 @@ const WANTED = wanting(
   Kind.CLASS,
   Kind.RELATED_TO,
 );
-/** The properties that hold the dates of a component, in a zone perhaps. */
-const TIMES = wanting(
-  Kind.DTSTART,
-  Kind.DTEND,
-  Kind.DUE,
-  Kind.RECURRENCE_ID,
-  Kind.RDATE,
-  Kind.EXDATE,
-);
 /** Octets that are read at once next to what was taken over: a change is most often a small one. */
 const NEAR = 4096;
 
@@ -137,7 +140,7 @@ class Scanner {
     const { length } = source;
     if (length === 0) return true;
     if (length < 2 || source[length - 1] !== LF || source[length - 2] !== CR) return false;
-    begin(WANTED);
+    begin(WANTED, true);
     let size = this.#reuse ? NEAR : undefined;
     for (let at = 0; at < length;) {
       const next = read(source, at, size);
@@ -146,7 +149,7 @@ class Scanner {
       if (at < 0) return false;
       if (at === next) size = size && size * 2;
       else {
-        begin(WANTED);
+        begin(WANTED, true);
         size = NEAR;
       }
     }
