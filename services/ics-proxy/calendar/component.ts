@@ -124,6 +124,22 @@ export class Table {
     return this.rows[row + Row.DATE]! * 1e6 + this.rows[row + Row.TIME]!;
   }
 
+  /** The first six characters of the UID as one number that orders as they do; NaN if not in ASCII. */
+  prefixOf(index: number): number {
+    const { rows, source } = this;
+    const row = index * WIDTH;
+    const text = (rows[row + Row.HAS]! & Has.UID_TEXT) !== 0 ? this.uids.get(index)! : undefined;
+    const start = rows[row + Row.START]! + rows[row + Row.UID_START]!;
+    const length = text?.length ?? rows[row + Row.UID_END]! - rows[row + Row.UID_START]!;
+    let prefix = 0;
+    for (let i = 0; i < 6; i++) {
+      const code = i >= length ? 0 : text?.charCodeAt(i) ?? source[start + i]!;
+      if (code > 127) return NaN;
+      prefix = prefix * 128 + code;
+    }
+    return prefix;
+  }
+
   hashOf(index: number): number {
     const row = index * WIDTH;
     return this.rows[row + Row.HASH_HIGH]! * 4294967296 + (this.rows[row + Row.HASH_LOW]! >>> 0);

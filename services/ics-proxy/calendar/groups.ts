@@ -18,6 +18,8 @@ export interface Group {
 export interface Grouping {
   /** Where a group stands in the feed: its first component's start. */
   readonly keys: Float64Array;
+  /** See `Table.prefixOf`: where two stand that begin at the same time. */
+  readonly prefixes: Float64Array;
   /** See `Component.uidHash`. */
   readonly hashes: Int32Array;
   /** The component's index when it is alone; else the complement of a place in `several`. */
@@ -74,16 +76,25 @@ function group(calendar: ParsedCalendar): Grouping {
     return member < 0 ? several[~member]!.components[0]!.index : member;
   };
   const keys = new Float64Array(members.length);
-  for (let i = 0; i < keys.length; i++) keys[i] = table.keyOf(first(i));
-  const order = inOrder(keys, (a, b) => compareUids(table, first(a), table, first(b)));
+  const prefixes = new Float64Array(members.length);
+  for (let i = 0; i < keys.length; i++) {
+    keys[i] = table.keyOf(first(i));
+    prefixes[i] = table.prefixOf(first(i));
+  }
+  const order = inOrder(
+    keys,
+    (a, b) => prefixes[a]! - prefixes[b]! || compareUids(table, first(a), table, first(b)),
+  );
   const sorted = {
     keys: new Float64Array(order.length),
+    prefixes: new Float64Array(order.length),
     hashes: new Int32Array(order.length),
     members: new Int32Array(order.length),
   };
   for (let i = 0; i < order.length; i++) {
     const from = order[i]!;
     sorted.keys[i] = keys[from]!;
+    sorted.prefixes[i] = prefixes[from]!;
     sorted.hashes[i] = hashes[first(from)]!;
     sorted.members[i] = members[from]!;
   }

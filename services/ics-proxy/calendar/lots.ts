@@ -12,6 +12,8 @@ const NONE: readonly never[] = [];
 export class Lot {
   readonly origin: Origin;
   readonly keys: Float64Array;
+  /** See `Table.prefixOf`; NaN where it is not known. */
+  readonly prefixes: Float64Array;
   /** See `Component.uidHash`. */
   readonly hashes: Int32Array;
   readonly grouping: Grouping | undefined;
@@ -26,12 +28,14 @@ export class Lot {
       this.grouping = of;
       this.#entries = NONE;
       this.keys = of.keys;
+      this.prefixes = of.prefixes;
       this.hashes = of.hashes;
     } else {
       const keys = Float64Array.from(of, (entry) => entry.key);
       const order = inOrder(keys, (a, b) => compare(of[a]!.uid, of[b]!.uid));
       this.#entries = Array.from(order, (i) => of[i]!);
       this.keys = Float64Array.from(order, (i) => keys[i]!);
+      this.prefixes = new Float64Array(of.length).fill(NaN);
       this.hashes = Int32Array.from(this.#entries, (e) => e.group.components[0]!.uidHash);
     }
   }
@@ -143,10 +147,12 @@ export class Items {
 
   constructor(lots: readonly Lot[]) {
     this.lots = lots;
-    const { keys, lot, place } = joined(lots);
+    const { keys, prefixes, lot, place } = joined(lots);
     const order = inOrder(
       keys,
-      (a, b) => compareAt(lots[lot[a]!]!, place[a]!, lots[lot[b]!]!, place[b]!),
+      (a, b) =>
+        prefixes[a]! - prefixes[b]! ||
+        compareAt(lots[lot[a]!]!, place[a]!, lots[lot[b]!]!, place[b]!),
     );
     this.lot = new Int32Array(order.length);
     this.place = new Int32Array(order.length);
@@ -173,16 +179,18 @@ export class Items {
 export function joined(lots: readonly Lot[]) {
   const length = lots.reduce((sum, lot) => sum + lot.length, 0);
   const keys = new Float64Array(length);
+  const prefixes = new Float64Array(length);
   const hashes = new Int32Array(length);
   const lot = new Int32Array(length);
   const place = new Int32Array(length);
   let at = 0;
   lots.forEach((one, number) => {
     keys.set(one.keys, at);
+    prefixes.set(one.prefixes, at);
     hashes.set(one.hashes, at);
     lot.fill(number, at, at + one.length);
     for (let i = 0; i < one.length; i++) place[at + i] = i;
     at += one.length;
   });
-  return { keys, hashes, lot, place };
+  return { keys, prefixes, hashes, lot, place };
 }
