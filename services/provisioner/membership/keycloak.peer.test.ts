@@ -156,6 +156,69 @@ needs('keycloak')('membership by a real Keycloak', () => {
     expect(await members.checkAll([ids.paying!, ids.lapsed!].map(who))).toEqual(['yes', 'no']);
   });
 
+  test('attribute: yes, no, disabled, unknown id, absent, several values; by pages as one by one', async () => {
+    const profile = (await server.admin('/users/profile')).json();
+    profile.attributes.push({
+      name: 'membership',
+      displayName: 'Membership',
+      multivalued: true,
+      // Whoever could edit it would admit themselves.
+      permissions: { view: ['admin'], edit: ['admin'] },
+    });
+    const put = await server.admin('/users/profile', { method: 'PUT', body: profile });
+    expect(put.status).toBe(200);
+    const set = (name: string, ...membership: string[]) =>
+      server.changePerson(name, { attributes: membership.length > 0 ? { membership } : {} });
+    await set('admin', 'paid');
+    await set('paying', 'supporter', 'paid');
+    await set('disabled', 'paid');
+    await set('lapsed', 'unpaid', 'paid-2024', 'Paid');
+    const front = await proxy(server.url);
+    const paying = { attribute: 'membership', value: 'paid' };
+    const members = keycloak(options({ paying, url: front.url, issuer: server.issuer }));
+    await members.selfTest();
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    const asked = [ids.admin!, ids.paying!, ids.disabled!, ids.lapsed!, nobody].map(who);
+    const want = ['yes', 'yes', 'no', 'no', 'no'];
+    const one = async () => await Promise.all(asked.map((subject) => members.check(subject)));
+    expect(await one()).toEqual(want);
+    expect(await members.checkAll(asked)).toEqual(want);
+    await set('lapsed');
+    expect(await one()).toEqual(want);
+    await set('lapsed', 'paid');
+    await set('paying', 'supporter');
+    expect(await members.checkAll(asked)).toEqual(['yes', 'no', 'no', 'yes', 'no']);
+    expect((await one()).join()).toBe('yes,no,no,yes,no');
+
+    // The known member without it: nobody's answer counts.
+    await set('admin');
+    expect(new Set(await members.checkAll(asked))).toEqual(new Set(['unknown']));
+    await set('admin', 'paid');
+    for (let i = 0; i < 45; i++) {
+      const person = {
+        username: `attribute-${i}`,
+        enabled: true,
+        attributes: { membership: ['paid'] },
+      };
+      expect((await server.admin('/users', { method: 'POST', body: person })).status).toBe(201);
+    }
+    const many = (await server.admin('/users?search=attribute-&max=100')).json() as {
+      id: string;
+    }[];
+    const before = front.requests.length;
+    const ten = keycloak(options({ paying, url: front.url, issuer: server.issuer, pageSize: 10 }));
+    const answers = await ten.checkAll(many.map(({ id }) => who(id)));
+    expect(answers).toEqual(Array(45).fill('yes'));
+    // five pages and an empty one; the self-test; the token
+    expect(front.requests.length - before).toBeLessThanOrEqual(10);
+    // A value that a search would need quotes for is asked for one by one.
+    await set('paying', 'paid: in full');
+    const quoted = { attribute: 'membership', value: 'paid: in full' };
+    const single = keycloak(options({ paying: quoted, knownMember: ids.paying! }));
+    expect(await single.checkAll(asked)).toEqual(['no', 'yes', 'no', 'no', 'no']);
+    front.close();
+  });
+
   test('the address of a member, for letters', async () => {
     expect(await keycloak(options()).addressOf(who(ids.paying!))).toMatch(/@/);
   });

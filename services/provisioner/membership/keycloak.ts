@@ -114,12 +114,10 @@ export function keycloak(options: KeycloakOptions): Membership {
     schema: z.ZodType<T[]>,
     path: string,
     each: (items: T[]) => boolean | void,
+    query = 'briefRepresentation=true',
   ): Promise<void> {
     for (let i = 0; i < MAX_PAGES; i++) {
-      const items = await getOk(
-        schema,
-        `${path}?first=${i * page}&max=${page}&briefRepresentation=true`,
-      );
+      const items = await getOk(schema, `${path}?first=${i * page}&max=${page}&${query}`);
       if (items.length === 0 || each(items) === true) return;
     }
     throw new AppError('unavailable', 'Cannot ask Keycloak: its pages do not end');
@@ -140,9 +138,7 @@ export function keycloak(options: KeycloakOptions): Membership {
     const person = await user(sub);
     if (!person?.enabled) return false;
     const { paying } = options;
-    if ('attribute' in paying) {
-      return person.attributes?.[paying.attribute]?.includes(paying.value) ?? false;
-    }
+    if ('attribute' in paying) return has(person, paying);
     const at = `users/${encodeURIComponent(sub)}`;
     if ('role' in paying) {
       const roles = await getOk(rolesAnswer, `${at}/role-mappings/realm/composite`);
@@ -168,9 +164,20 @@ export function keycloak(options: KeycloakOptions): Membership {
     }
   }
 
-  /** Ids of the enabled members of the group: as many calls as pages. */
+  /** Ids of the enabled people of the group or attribute: as many calls as pages. Not of a role. */
   async function listing(): Promise<Set<string> | undefined> {
     const { paying } = options;
+    const ids = new Set<string>();
+    if ('attribute' in paying) {
+      const { attribute, value } = paying;
+      // A search for other letters than these would have to be quoted.
+      if (!/^[\w.-]+ [\w.-]+$/.test(`${attribute} ${value}`)) return undefined;
+      const found = (people: z.output<typeof userAnswer>[]) => {
+        for (const person of people) if (person.enabled && has(person, paying)) ids.add(person.id);
+      };
+      await pages(z.array(userAnswer), 'users', found, `q=${attribute}:${value}`);
+      return ids;
+    }
     let id: string;
     if ('groupId' in paying) id = paying.groupId;
     else if ('groupPath' in paying) {
@@ -182,7 +189,6 @@ export function keycloak(options: KeycloakOptions): Membership {
       if (group.path !== paying.groupPath) return undefined;
       id = group.id;
     } else return undefined;
-    const ids = new Set<string>();
     await pages(membersAnswer, `groups/${encodeURIComponent(id)}/members`, (members) => {
       for (const member of members) if (member.enabled) ids.add(member.id);
     });
@@ -238,6 +244,13 @@ export function keycloak(options: KeycloakOptions): Membership {
       return (await user(subject.sub))?.email;
     },
   };
+}
+
+function has(
+  person: z.output<typeof userAnswer>,
+  paying: { attribute: string; value: string },
+): boolean {
+  return person.attributes?.[paying.attribute]?.includes(paying.value) ?? false;
 }
 
 /** Maps with at most `width` calls under way. */
