@@ -47,7 +47,8 @@ export function createInlineRenderer(): Renderer {
       const owners = new Map<string, string>();
       // As in merge: where two claim a UID, the smaller id has it.
       for (const { key, id } of sources.toSorted((a, b) => a.id < b.id ? 1 : -1)) {
-        for (const { uid } of parsed.get(key)?.components ?? []) owners.set(uid, id);
+        const table = parsed.get(key)?.table;
+        for (let i = 0; table && i < table.length; i++) owners.set(table.uidOf(i), id);
       }
       for (const { source, to } of renamed) owners.set(to, source);
       return agenda({ bytes, sourceOf: (uid) => owners.get(uid) }, span);

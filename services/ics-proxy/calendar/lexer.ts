@@ -102,12 +102,12 @@ export function begin(wanted: Uint8Array, hashes = false): void {
 export { found };
 
 /**
- * Reads lines from `at` to `end`, most `size` octets of them; leaves `records` of those that matter: all outside
- * components, those that are wanted, bound to a TZID or odd within. Returns where to go on; -1 when the
- * lines are not in order (lines.ts).
+ * Reads lines from `at` to `end`, at most `size` octets of them. Leaves `records` of those that matter: all
+ * outside components; within them those that are wanted, bound to a TZID or odd. Returns where to go on;
+ * -1 when the lines are not in order (lines.ts).
  */
 export function read(source: Buffer, at: number, size = ROOM, end = source.length): number {
-  const length = Math.min(size, end - at);
+  const length = Math.min(size, ROOM, end - at);
   source.copy(window, 0, at, at + length);
   const next = lex(length, at, at + length === end);
   return next < 0 ? -1 : at + next;
@@ -115,9 +115,10 @@ export function read(source: Buffer, at: number, size = ROOM, end = source.lengt
 
 /** Octets that are read at once where components follow one another. */
 const AHEAD = 32_768;
-/** What `readComponent` reads, from where it was last asked for, up to where it has been read. */
+/** What `readComponent` reads, the component it was last asked for, and up to where it has read. */
 let followed: Buffer | undefined;
 let lastAt = 0;
+let lastEnd = 0;
 let readTo = 0;
 /** Where in `records` those of `readComponent` begin and end. */
 export let first = 0;
@@ -128,19 +129,21 @@ export let stop = 0;
  * behind it are read along when components are asked for in order. To be followed by `forget`.
  */
 export function readComponent(source: Buffer, at: number, end: number, wanted: Uint8Array): number {
-  const follows = source === followed && wanted === asked && at >= lastAt &&
-    (at < lastAt + AHEAD || at === readTo);
-  if (!follows || end >= readTo) {
-    if (!follows || at !== readTo) begin(wanted);
-    const ahead = follows && end - at < AHEAD / 2;
+  const follows = source === followed && wanted === asked && at > lastAt;
+  const goesOn = follows && end === lastEnd;
+  if (goesOn || !follows || end >= readTo) {
+    if (!goesOn) begin(wanted);
+    const ahead = follows && at < lastEnd + AHEAD && end - at < AHEAD / 2;
     readTo = ahead ? read(source, at, AHEAD) : read(source, at, ROOM, end);
     followed = source;
     stop = 0;
   }
   lastAt = at;
+  lastEnd = end;
   const all = found() * RECORD;
   first = stop;
-  while (first < all && records[first + Field.START]! < at) first += RECORD;
+  // A line that was begun before is told of when one goes on.
+  while (first < all && !goesOn && records[first + Field.START]! < at) first += RECORD;
   for (stop = first; stop < all && records[stop + Field.START]! < end;) stop += RECORD;
   return readTo < 0 ? end : Math.min(readTo, end);
 }
