@@ -74,9 +74,8 @@ export class Renderer {
   /** How many octets each item would have. Nothing is kept but that: it may be far too much. */
   sizes(items: Items, level: Level): Int32Array {
     const lots = items.lots.map((lot) => new LotRenderer(lot, this.#options, level));
-    const sizes = items.lot.map((lot, i) => lots[lot]!.size(items.place[i]!));
-    forget();
-    return sizes;
+    for (const lot of lots) lot.measure();
+    return items.lot.map((lot, i) => lots[lot]!.size(items.place[i]!));
   }
 }
 
@@ -158,22 +157,34 @@ class LotRenderer {
     this.#plain = this.#isPlain();
     if (this.#plain) return;
     const lot = this.#lot;
+    for (let place = 0; place < lot.length; place++) {
+      if (lot.single(place) >= 0) continue;
+      const entry = lot.entry(place);
+      for (const component of entry.components) this.#make(component, entry);
+    }
+    for (const component of this.#alone(this.#shared)) this.#make(component);
+    forget();
+    this.#out.seal();
+  }
+
+  /** Learns the sizes of most of what `size` will be asked for. */
+  measure(): void {
+    for (const component of this.#alone(this.#sizes)) this.#size(component);
+    forget();
+  }
+
+  /** What is alone and not known yet, in the order of the source: so it is read fastest. */
+  *#alone(known: readonly unknown[]): Generator<Component> {
+    const lot = this.#lot;
     const { components } = lot.origin.source.calendar;
     const alone = new Uint8Array(this.#table.length);
     for (let place = 0; place < lot.length; place++) {
       const single = lot.single(place);
       if (single >= 0) alone[single] = 1;
-      else {
-        const entry = lot.entry(place);
-        for (const component of entry.components) this.#make(component, entry);
-      }
     }
-    // In the order of the source: that is how they are read fastest.
     for (let i = 0; i < alone.length; i++) {
-      if (alone[i] === 1 && this.#shared[i] === undefined) this.#make(components[i]!);
+      if (alone[i] === 1 && known[i] === undefined) yield components[i]!;
     }
-    forget();
-    this.#out.seal();
   }
 
   /** `entry`: of a component that is not alone and whole (see `Lot.single`). */
@@ -190,18 +201,18 @@ class LotRenderer {
   /** Octets of the group at `place`. */
   size(place: number): number {
     const entry = this.#lot.entry(place);
-    let size = 0;
-    for (const component of entry.components) {
-      const { index, start, end } = component;
-      const own = this.#isOwn(component, entry);
-      let known = own ? undefined : this.#sizes[index];
-      if (known === undefined) {
-        scratch.length = 0;
-        const piece = this.#changed(scratch, component, entry);
-        known = piece ? piece.end - piece.start : end - start;
-        if (!own) this.#sizes[index] = known;
-      }
-      size += known;
+    return entry.components.reduce((sum, component) => sum + this.#size(component, entry), 0);
+  }
+
+  #size(component: Component, entry?: Entry): number {
+    const { index, start, end } = component;
+    const own = this.#isOwn(component, entry);
+    let size = own ? undefined : this.#sizes[index];
+    if (size === undefined) {
+      scratch.length = 0;
+      const piece = this.#changed(scratch, component, entry);
+      size = piece ? piece.end - piece.start : end - start;
+      if (!own) this.#sizes[index] = size;
     }
     return size;
   }
