@@ -109,6 +109,7 @@ export async function openService({ config, policy }: Loaded, now = Date.now): P
     checks,
     async close() {
       await store.close();
+      await sweep.close();
       await receiver?.close();
       await state.close();
     },

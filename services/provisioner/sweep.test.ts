@@ -218,6 +218,15 @@ test('two replicas that find a sweep due at once: one sweeps, each member is tol
   ]);
 });
 
+test('a service that ends while it sweeps leaves no lock behind', async () => {
+  await claim('garden');
+  void w.sweep.run();
+  while (!(await w.state.get('sweep/lock'))) await new Promise((done) => setTimeout(done, 1));
+  await w.sweep.close();
+  expect(await w.state.get('sweep/lock')).toBeUndefined();
+  expect((await w.sweepOf(w.store).run()).tenants).toBe(1);
+});
+
 test('a sweep asked for while another is under way is refused, a dry run is not', async () => {
   await claim('garden');
   const other = w.sweepOf(w.store);

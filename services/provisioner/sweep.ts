@@ -70,6 +70,7 @@ const DAY = 86_400_000;
 export class Sweep {
   readonly #ports: SweepPorts;
   readonly #options: SweepOptions;
+  #running: Promise<unknown> | undefined;
 
   constructor(ports: SweepPorts, options: SweepOptions) {
     this.#ports = ports;
@@ -107,13 +108,18 @@ export class Sweep {
   async #alone<T>(work: () => Promise<T>): Promise<T | undefined> {
     const { state } = this.#ports;
     if (!(await state.add(LOCK, '', LOCK_MS))) return undefined;
-    try {
-      return await work();
-    } finally {
-      await state.delete(LOCK).catch((error) =>
+    const running = work().finally(() =>
+      state.delete(LOCK).catch((error) =>
         log.warn('the next sweep waits for an hour', { error: describe(error) })
-      );
-    }
+      )
+    );
+    this.#running = running;
+    return await running;
+  }
+
+  /** Returns when no sweep of this process is under way. */
+  async close(): Promise<void> {
+    await this.#running?.catch(() => {});
   }
 
   async lastReport(): Promise<SweepReport | undefined> {

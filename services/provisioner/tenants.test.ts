@@ -160,3 +160,22 @@ test('hostile display names reach git as text and nothing else', async () => {
   expect(entry!.trailers.Subject).toBe(`${evil.subject.iss}#evil`);
   expect(entry!.author).not.toMatch(/[<>\n]/);
 });
+
+test('two people of one name are two members, also in the log', async () => {
+  const [one, two] = ['sub-1', 'sub-2'].map((sub) => person(sub, { name: 'Sam Member' }));
+  await w.tenants.claim(one!, input('garden'), { requestId: 'request-1' });
+  await w.tenants.claim(two!, input('radio'), { requestId: 'request-2' });
+  expect((await w.tenants.mine(two!)).map((record) => record.name)).toEqual(['radio']);
+  await expect(w.tenants.get(two!, 'garden')).rejects.toMatchObject({ code: 'not_found' });
+  const subjects = await Promise.all(
+    ['garden', 'radio'].map(async (name) =>
+      (await w.store.log(`tenants/${name}`, 1)).map((
+        { author, trailers },
+      ) => [author, trailers.Subject])
+    ),
+  );
+  expect(subjects.flat()).toEqual([
+    ['Sam Member', `${one!.subject.iss}#sub-1`],
+    ['Sam Member', `${two!.subject.iss}#sub-2`],
+  ]);
+});
