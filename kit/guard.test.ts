@@ -1,10 +1,19 @@
 import { expect, test } from 'vitest';
-import { basic, bearer, equalSecret, rateLimit } from './guard.ts';
+import { basic, bearer, equalSecret, rateLimit, sha256, sha256Later } from './guard.ts';
 
 test('equalSecret compares text and bytes, of any lengths', () => {
   expect(equalSecret('abc', new TextEncoder().encode('abc'))).toBe(true);
   expect(equalSecret('abc', 'abcd')).toBe(false);
   expect(equalSecret('', '')).toBe(true);
+});
+
+test('a hash that is made on another thread is the same hash', async () => {
+  for (const length of [0, 65_536, 65_537, 1_000_000]) {
+    const bytes = new Uint8Array(length).fill(7);
+    expect(await sha256Later(bytes.subarray(length >> 2))).toBe(
+      sha256(bytes.subarray(length >> 2)),
+    );
+  }
 });
 
 test('bearer and basic read what the RFCs allow and nothing else', () => {

@@ -18,9 +18,13 @@ export function checkCalendar(bytes: Uint8Array): void {
       /^<(!doctype html|html|head|body|!--)/i.test(head) ? 'answer is HTML' : 'answer is XML',
     );
   }
+  // Most have one BEGIN at their start and END at their end: that takes no look at all the rest.
+  const last = lastLine(body, END);
+  const opens = body.toString('latin1', start, start + BEGIN.length).toUpperCase() === BEGIN;
+  if (opens && last >= 0 && lastLine(body.subarray(last), BEGIN) < 0) return;
   const begin = lastLine(body, BEGIN);
   if (begin < 0) throw new Fault('answer holds no BEGIN:VCALENDAR');
-  if (lastLine(body, END) < begin) throw new Fault('answer is truncated: END:VCALENDAR is missing');
+  if (last < begin) throw new Fault('answer is truncated: END:VCALENDAR is missing');
 }
 
 function firstInk(body: Buffer): number {

@@ -21,6 +21,8 @@ export function readBody(
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
+    /** Where the body goes when its size is told beforehand; no memory is used before it is filled. */
+    let whole: Uint8Array | undefined;
     let decoded = 0;
     let received = 0;
     let settled = false;
@@ -33,14 +35,14 @@ export function readBody(
       clearTimeout(idle);
       signal.removeEventListener('abort', aborted);
       if (fault === undefined) {
-        const whole = new Uint8Array(decoded);
+        if (whole) return resolve(whole);
+        const joined = new Uint8Array(decoded);
         let at = 0;
         for (const chunk of chunks.splice(0)) {
-          whole.set(chunk, at);
+          joined.set(chunk, at);
           at += chunk.length;
         }
-        resolve(whole);
-        return;
+        return resolve(joined);
       }
       answer.destroy();
       decoder?.destroy();
@@ -53,13 +55,17 @@ export function readBody(
     };
     const keep = (chunk: Uint8Array) => {
       if (settled) return;
+      const at = decoded;
       decoded += chunk.length;
       if (decoded > maxBytes) settle(tooLarge(maxBytes));
-      else chunks.push(chunk);
+      else if (!whole) chunks.push(chunk);
+      else if (decoded > whole.length) settle(new Fault('answer is longer than it said'));
+      else whole.set(chunk, at);
     };
     const coding = (answer.headers['content-encoding'] ?? '').trim().toLowerCase();
     const length = contentLength(answer);
     if (signal.aborted) return settle(signal.reason);
+    if (!coding && length !== undefined && length <= maxBytes) whole = new Uint8Array(length);
     if (!coding && length !== undefined && length > maxBytes) return settle(tooLarge(maxBytes));
     signal.addEventListener('abort', aborted, { once: true });
     alive();

@@ -3,6 +3,7 @@ import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { gate } from '@hackspace/kit/gate.ts';
+import { sha256Later } from '@hackspace/kit/guard.ts';
 import { checkCalendar } from './body.ts';
 import { Fault } from './fault.ts';
 import type { FetchResult, Validators } from './source.ts';
@@ -58,7 +59,7 @@ async function fetchNow(
   if (parts.length === 0) throw new Fault('directory holds no usable .ics file');
   if (!info.isDirectory()) parts.pop();
   const bytes = parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const sha256 = await sha256Later(bytes);
   const validators: Validators = { sha256 };
   if (Date.now() - newest > SETTLED_MS) validators.signature = signature;
   if (previous?.sha256 === sha256) return { status: 'unchanged', validators };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256Later } from '@hackspace/kit/guard.ts';
 import { checkCalendar } from './body.ts';
 import { exchange, type Reach } from './exchange.ts';
 import { Fault } from './fault.ts';
@@ -29,7 +29,7 @@ export async function fetchCalendar(
   }
   checkStatus(answer.status, answer.headers);
   checkCalendar(answer.bytes);
-  const sha256 = createHash('sha256').update(answer.bytes).digest('hex');
+  const sha256 = await sha256Later(answer.bytes);
   const validators: Validators = { sha256 };
   if (fits(answer.headers.etag)) validators.etag = answer.headers.etag;
   if (fits(answer.headers['last-modified'])) {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { AppError } from '@hackspace/kit/errors.ts';
+import { sha256Later } from '@hackspace/kit/guard.ts';
 import type { State } from '@hackspace/kit/state.ts';
 import type { Source, Validators } from './source.ts';
 
@@ -71,7 +71,7 @@ export function lastGoodStore(state: State, now: () => number = Date.now): LastG
   async function load(key: string): Promise<LastGood | undefined> {
     const meta = metas.get(key)?.meta ?? await stored(key);
     const bytes = meta && await state.get(path(key, meta.body));
-    if (!meta || !bytes || digest(bytes) !== meta.sha256) {
+    if (!meta || !bytes || await sha256Later(bytes) !== meta.sha256) {
       metas.delete(key);
       return undefined;
     }
@@ -114,7 +114,7 @@ export function lastGoodStore(state: State, now: () => number = Date.now): LastG
         return { changed: false, fetchedAt: meta.fetchedAt, checkedAt: at };
       }
       const { bytes, validators, warnings = [] } = result;
-      const sha256 = validators.sha256 ?? digest(bytes);
+      const sha256 = validators.sha256 ?? await sha256Later(bytes);
       const body = `body-${sha256.slice(0, 16)}`;
       if (old?.body !== body) await state.set(path(key, body), bytes);
       const meta: Meta = { v: 1, body, sha256, validators, fetchedAt: at, checkedAt: at };
@@ -127,8 +127,4 @@ export function lastGoodStore(state: State, now: () => number = Date.now): LastG
 
 function good({ validators, fetchedAt, checkedAt }: Meta, bytes: Uint8Array): LastGood {
   return { bytes, validators, fetchedAt, checkedAt };
-}
-
-function digest(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
