@@ -9,8 +9,9 @@ export function sameContent(a: Buffer, one: Component, b: Buffer, two: Component
     const cutOne = one.start + one.stampStart;
     const cutTwo = two.start + two.stampStart;
     if (
-      a.compare(b, two.start, cutTwo, one.start, cutOne) === 0 &&
-      a.compare(b, two.start + two.stampEnd, two.end, one.start + one.stampEnd, one.end) === 0
+      a.subarray(one.start, cutOne).equals(b.subarray(two.start, cutTwo)) &&
+      a.subarray(one.start + one.stampEnd, one.end)
+        .equals(b.subarray(two.start + two.stampEnd, two.end))
     ) return true;
   }
   return contentOf(a, one).equals(contentOf(b, two));

@@ -79,7 +79,7 @@ export class Reuse {
       const from = rows[(first + low) * WIDTH + Row.START]!;
       const to = rows[(first + middle - 1) * WIDTH + Row.END]!;
       const same = to + offset <= text.length &&
-        text.compare(source, from, to, from + offset, to + offset) === 0;
+        text.subarray(from + offset, to + offset).equals(source.subarray(from, to));
       if (same) low = middle;
       else high = middle - 1;
       middle = low + high + 1 >> 1;
