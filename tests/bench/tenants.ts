@@ -4,7 +4,7 @@
  * with compare-and-swap for each member; the yaml package's stringify; a question for each member.
  */
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
@@ -13,7 +13,6 @@ import { Secret } from '../../kit/secret.ts';
 import { stringify } from 'yaml';
 import { keycloak } from '../../services/provisioner/membership/keycloak.ts';
 import { bareGit } from '../../services/provisioner/store/bare-git.ts';
-import { forgejo } from '../../services/provisioner/store/forgejo.ts';
 import { openStore } from '../../services/provisioner/store/queue.ts';
 import type { Backend } from '../../services/provisioner/store/store.ts';
 import { examplePolicy, exampleRecord } from '../../services/provisioner/tenant/fixtures.ts';
@@ -27,34 +26,22 @@ import {
   ScriptedMembership,
 } from '../../services/provisioner/testing.ts';
 import { verify } from '../../services/provisioner/verify.ts';
-import { gitea, startGitea } from '../peers/gitea.ts';
+import { type Measurement, median, percentile, round } from './lib/measure.ts';
 
-export interface Measurement {
-  bench: string;
-  case: string;
-  us: number;
-  peer: string;
-  them: number;
-  unit: string;
-  ratio: number;
-}
-type Report = (measurement: Measurement) => void;
-type Note = (text: string) => void;
+export type Report = (measurement: Measurement) => void;
+export type Note = (text: string) => void;
 
-const policy = examplePolicy();
+export const policy = examplePolicy();
 const context = { requestId: 'bench-request' };
-const round = (n: number) => Math.round(n * 100) / 100;
-const median = (list: number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]!;
-const p99 = (list: number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length * 0.99)]!;
 
-function open(backend: Backend) {
+export function open(backend: Backend) {
   const store = openStore(backend, { deadlineMs: 300_000 });
   return { store, tenants: new Tenants({ store, membership: new ScriptedMembership(), policy }) };
 }
-const claim = (tenants: Tenants, name: string) =>
+export const claim = (tenants: Tenants, name: string) =>
   tenants.claim(person(`sub-${name}`), input(name), context);
 
-async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; result: T }> {
+export async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; result: T }> {
   const begun = performance.now();
   const result = await work();
   return { ms: performance.now() - begun, result };
@@ -103,6 +90,16 @@ async function naiveClaim(dir: string, index: string, record: TenantRecord): Pro
   }
 }
 
+/** Says a pair of figures, with their ratio and the load of the machine. */
+export function sayer(bench: string, report: Report, note: Note): Say {
+  return (name, us, peer, them, unit, better) => {
+    const ratio = round(better === 'more' ? us / them : them / us);
+    report({ bench, case: name, us: round(us), peer, them: round(them), unit, ratio });
+    const load = loadavg()[0]!.toFixed(1);
+    note(`${name}: ${round(us)} ${unit}; ${peer}: ${round(them)} ${unit} (load ${load})`);
+  };
+}
+
 export async function bench(report: Report, note: Note, quick: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-tenants-'));
   let count = 0;
@@ -111,28 +108,12 @@ export async function bench(report: Report, note: Note, quick: boolean): Promise
     branch: 'main',
     committer: COMMITTER,
   });
-  const say = (
-    name: string,
-    us: number,
-    peer: string,
-    them: number,
-    unit: string,
-    better: 'more' | 'less',
-  ) => {
-    const ratio = round(better === 'more' ? us / them : them / us);
-    report({ bench: 'tenants', case: name, us: round(us), peer, them: round(them), unit, ratio });
-    note(
-      `${name}: ${round(us)} ${unit}; ${peer}: ${round(them)} ${unit} (load ${
-        loadavg()[0]!.toFixed(1)
-      })`,
-    );
-  };
+  const say = sayer('tenants', report, note);
   try {
     await hundred(place, folder, say, note, quick);
     rendering(say, quick);
     await large(place, folder, say, note, quick);
     await sweep(say, note, quick);
-    await forge(folder, say, note, quick);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -228,7 +209,7 @@ async function large(place: Place, folder: string, say: Say, note: Note, quick: 
     const record = exampleRecord({ name: `naive${i}x` });
     naive.push((await timed(() => naiveClaim(options.dir, join(folder, 'index'), record))).ms);
   }
-  note(`claim in a repo of ${n}: p99 ${round(p99(times))} ms`);
+  note(`claim in a repo of ${n}: p99 ${round(percentile(times, 99))} ms`);
   say(`claim in a repo of ${n}, p50`, median(times), 'naive, alone', median(naive), 'ms', 'less');
   const all = await timed(async () => (await readTenants(await store.snapshot())).length);
   note(`reading all ${all.result} records: ${round(all.ms)} ms cold`);
@@ -283,48 +264,4 @@ async function sweep(say: Say, note: Note, quick: boolean) {
   }
   server.closeAllConnections();
   server.close();
-}
-
-async function forge(folder: string, say: Say, note: Note, quick: boolean) {
-  if (gitea.missing()) return note(`Gitea left out: ${gitea.missing()}; ${gitea.command}`);
-  const server = await startGitea();
-  try {
-    const bot = await server.createUser('bench-bot');
-    const { owner, name } = await server.createRepository('tenants', [bot]);
-    writeFileSync(join(folder, 'token'), bot.token, { mode: 0o600 });
-    const options = {
-      url: server.url,
-      owner,
-      repo: name,
-      branch: 'main',
-      committer: COMMITTER,
-      tokenFile: join(folder, 'token'),
-    };
-    const { store, tenants } = open(await forgejo(options));
-    const n = quick ? 3 : 15;
-    const { ms } = await timed(() =>
-      Promise.all(Array.from({ length: n }, (_, i) => claim(tenants, `g${i}x`)))
-    );
-    if ((await verify(await store.snapshot(), policy)).length) throw new Error('wrong answer');
-    await store.close();
-    // The measured rate of bare calls by 3 writers that retry, each for itself.
-    const naive = open(await forgejo(options));
-    const others = await Promise.all([1, 2].map(async () => open(await forgejo(options))));
-    const raced = await timed(() =>
-      Promise.all(
-        Array.from({ length: n }, (_, i) => claim([naive, ...others][i % 3]!.tenants, `h${i}x`)),
-      )
-    );
-    for (const each of [naive, ...others]) await each.store.close();
-    say(
-      `${n} members at once, Gitea`,
-      n / ms * 1000,
-      '3 replicas racing',
-      n / raced.ms * 1000,
-      'tenants/s',
-      'more',
-    );
-  } finally {
-    await server.stop();
-  }
 }
