@@ -14,6 +14,7 @@ import { run } from '../peers/lib/run.ts';
 import { needs } from '../peers/lib/needs.ts';
 import { openSandbox } from '../peers/lib/sandbox.ts';
 import { talosctl } from '../peers/talosctl.ts';
+import { documentsOf } from './documents.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'talos');
@@ -67,6 +68,16 @@ needs('talosctl')('talos/', () => {
     expect(of('KubePrismConfig').port).toBe(7445); // Cilium's k8sServicePort
     const worker = readFileSync(join(out, 'worker-1.yaml'), 'utf8');
     expect(worker).not.toMatch(/kind: (Layer2VIPConfig|KubeAPIServerConfig)/);
+  });
+
+  test('its tokens name the issuer that the vault is told to believe', () => {
+    const [rendered] = readFileSync(join(out, 'cp-1.yaml'), 'utf8').match(/issuerURL: .*/)!;
+    const { bridges } = parse(
+      documentsOf('manifests/services').map(({ document }) => document)
+        .find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'unsealer')!
+        .data['config.yaml'],
+    );
+    expect(rendered).toBe(`issuerURL: ${bridges['member-prod'].jwt.issuer}`);
   });
 
   test('talosconfig points at the control planes, and all of it is its owner’s alone', () => {
