@@ -1,6 +1,6 @@
 /**
- * Debian's installer for real, in software emulation and with nobody at the keyboard: from each medium to a preseed that was
- * read (`-t boots`, minutes), and from the network to a new system that lets its operator in, an hour or more a firmware.
+ * Debian's installer for real, in qemu and with nobody at the keyboard: from each medium to a preseed that was read
+ * (`-t boots`), and from the network to a new system that lets its operator in. Without KVM minutes, and hours a firmware.
  * HACKSPACE_INSTALL=partitions stops when the disk is laid out.
  */
 import { readFileSync } from 'node:fs';

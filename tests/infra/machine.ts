@@ -1,7 +1,15 @@
-/** A PC in software (qemu, no hardware help), its screen and its end. */
+/** A PC that qemu is, by KVM where the processor lends itself and in software elsewhere: its screen and its end. */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -39,23 +47,32 @@ export function blankDisk(folder: string, gib: number): string {
   return disk;
 }
 
+/**
+ * `kvm` where this user may open `device` and the processor says it can host. Both, for a container may have a /dev/kvm that
+ * qemu takes without complaint and on which Debian's kernel never comes up.
+ */
+export function accelerator(device = '/dev/kvm', cpuinfo = '/proc/cpuinfo'): 'kvm' | 'tcg' {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK);
+    return /^flags\s*:.* (vmx|svm)( |$)/m.test(readFileSync(cpuinfo, 'latin1')) ? 'kvm' : 'tcg';
+  } catch {
+    return 'tcg';
+  }
+}
+
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { folder, firmware, disk, cdrom, mac, netboot, sshPort } = options;
   const [serial, qmp, vars] = ['serial', 'qmp', 'vars.fd'].map((name) =>
     join(folder, `${firmware}-${name}`)
   ) as [string, string, string];
-  const args = [
-    '-machine',
-    'q35',
-    '-accel',
-    'tcg,thread=multi',
-    '-cpu',
-    'qemu64',
-    '-smp',
-    '2',
-    '-m',
-    '2048',
-  ];
+  const accel = accelerator();
+  process.stderr.write(`[machine] ${firmware} on ${accel}\n`);
+  const args = ['-machine', 'q35', '-smp', '2', '-m', '2048'];
+  args.push(
+    ...(accel === 'kvm'
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi', '-cpu', 'qemu64']),
+  );
   args.push(
     '-display',
     'none',
