@@ -8,7 +8,7 @@ import { APPLIED } from './world.ts';
 
 /**
  * The journeys in the house that `open` opens: `all` of them, or those that every change is tried with
- * (the first space, a session's end, who does not pay, a bad network, a screen reader).
+ * (the first space, a session's end, who does not pay, a bad network).
  */
 export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
   const more: (title: string, body: () => Promise<void>) => void = which === 'all'
@@ -254,7 +254,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect((await other.goto(`${origin}/admin`))!.status()).toBe(403);
   });
 
-  test('logging out ends the session here and at the provider', async () => {
+  more('logging out ends the session here and at the provider', async () => {
     const page = await visitor();
     await logIn(page, 'lapsed');
     await page.getByRole('button', { name: 'Log out' }).click();
@@ -329,25 +329,28 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect(await page.locator('.changes li').count()).toBe(1);
   });
 
-  test('screen readers are told of progress in a status line that has a name and stays', async () => {
-    const page = await visitor();
-    await logIn(page, 'paying', '/spaces/new');
-    if (house.cluster) house.cluster.status = undefined;
-    await claim(page, 'spoken');
-    const line = page.getByRole('status', { name: 'Progress of spoken: where it stands' });
-    const wire = await page.context().newCDPSession(page);
-    const { nodes } = await wire.send('Accessibility.getFullAXTree');
-    const node = nodes.find((n) => n.role?.value === 'status');
-    expect(node?.name?.value).toBe('Progress of spoken: where it stands');
-    expect(node?.properties?.find((p) => p.name === 'live')?.value.value).toBe('polite');
-    if (!house.cluster) return;
-    await line.evaluate((element) => (element as { mark?: boolean }).mark = true);
-    house.cluster.status = APPLIED;
-    await page.getByText('Everything is in place').waitFor();
-    // Replaced, it would not be read out.
-    expect(await line.evaluate((element) => (element as { mark?: boolean }).mark)).toBe(true);
-    expect(await page.getByText('This page keeps itself up to date').count()).toBe(0);
-  });
+  more(
+    'screen readers are told of progress in a status line that has a name and stays',
+    async () => {
+      const page = await visitor();
+      await logIn(page, 'paying', '/spaces/new');
+      if (house.cluster) house.cluster.status = undefined;
+      await claim(page, 'spoken');
+      const line = page.getByRole('status', { name: 'Progress of spoken: where it stands' });
+      const wire = await page.context().newCDPSession(page);
+      const { nodes } = await wire.send('Accessibility.getFullAXTree');
+      const node = nodes.find((n) => n.role?.value === 'status');
+      expect(node?.name?.value).toBe('Progress of spoken: where it stands');
+      expect(node?.properties?.find((p) => p.name === 'live')?.value.value).toBe('polite');
+      if (!house.cluster) return;
+      await line.evaluate((element) => (element as { mark?: boolean }).mark = true);
+      house.cluster.status = APPLIED;
+      await page.getByText('Everything is in place').waitFor();
+      // Replaced, it would not be read out.
+      expect(await line.evaluate((element) => (element as { mark?: boolean }).mark)).toBe(true);
+      expect(await page.getByText('This page keeps itself up to date').count()).toBe(0);
+    },
+  );
 
   more('no page asks anything of another origin, and all stay under 40 kB', async () => {
     const page = await visitor();
