@@ -130,10 +130,12 @@ async function startFront(sandbox: Sandbox): Promise<Front> {
     async turnTo(port) {
       write(port);
       process.kill(nginx.process.pid, 'SIGHUP');
-      await waitFor(
-        'nginx to have turned',
-        async () => (await ask(`${nginx.url}/healthz`)).status === 200,
-      );
+      // Until nginx' worker of before has gone, it takes every other connection.
+      let inARow = 0;
+      await waitFor('nginx to have turned', async () => {
+        inARow = (await ask(`${nginx.url}/healthz`)).status === 200 ? inARow + 1 : 0;
+        return inARow === 20;
+      }, { everyMs: 10 });
     },
     [Symbol.asyncDispose]: () => nginx.stop(),
   };
