@@ -4,7 +4,7 @@ import { BRAND, realHouse } from './houses.ts';
 import { journeys } from './journeys.ts';
 
 needs('chromium', 'keycloak')('the portal in a real browser, with the real Keycloak', () => {
-  const inside = journeys(realHouse, 'all');
+  const inside = journeys(realHouse);
 
   test('the space’s own name, colour, logo and words are on the page', async () => {
     const page = await inside.visitor();

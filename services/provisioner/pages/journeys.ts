@@ -6,14 +6,8 @@ import type { House } from './houses.ts';
 import { CSS, JS } from './style.ts';
 import { APPLIED } from './world.ts';
 
-/**
- * The journeys in the house that `open` opens: `all` of them, or those that every change is tried with
- * (the first space, a session's end, who does not pay, a bad network).
- */
-export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
-  const more: (title: string, body: () => Promise<void>) => void = which === 'all'
-    ? test
-    : () => {};
+/** Every journey, in the house that `open` opens. */
+export function journeys(open: () => Promise<House>) {
   let running: RunningBrowser;
   let house: House;
   let origin: string;
@@ -88,7 +82,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     });
   }
 
-  more('a space is changed, paused, resumed, taken along and deleted by its name', async () => {
+  test('a space is changed, paused, resumed, taken along and deleted by its name', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await claim(page, 'whole-life');
@@ -127,7 +121,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     ]);
   });
 
-  more('two tabs log in at the same time, and agree to the same answers: one space', async () => {
+  test('two tabs log in at the same time, and agree to the same answers: one space', async () => {
     const one = await visitor();
     const two = await one.context().newPage();
     await one.goto(`${origin}/login?to=/spaces/new?tab=1`);
@@ -152,7 +146,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect(await one.locator('.changes li').count()).toBe(1);
   });
 
-  more('the back button and a double click make one space', async () => {
+  test('the back button and a double click make one space', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await fill(page, 'twice');
@@ -221,7 +215,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     );
   });
 
-  more('who stops paying keeps what runs, and cannot ask for more', async () => {
+  test('who stops paying keeps what runs, and cannot ask for more', async () => {
     const page = await visitor();
     await logIn(page, 'paying', '/spaces/new');
     await claim(page, 'lapses');
@@ -234,7 +228,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect(await page.getByText('What runs goes on for its time of grace').isVisible()).toBe(true);
   });
 
-  more('an administrator finds a member’s space, and nobody else does', async () => {
+  test('an administrator finds a member’s space, and nobody else does', async () => {
     const member = await visitor();
     await logIn(member, 'paying', '/spaces/new');
     await claim(member, 'findme');
@@ -254,7 +248,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect((await other.goto(`${origin}/admin`))!.status()).toBe(403);
   });
 
-  more('logging out ends the session here and at the provider', async () => {
+  test('logging out ends the session here and at the provider', async () => {
     const page = await visitor();
     await logIn(page, 'lapsed');
     await page.getByRole('button', { name: 'Log out' }).click();
@@ -264,7 +258,7 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect(new URL(page.url()).origin).toBe(house.login);
   });
 
-  more('the whole way by keyboard alone', async () => {
+  test('the whole way by keyboard alone', async () => {
     const page = await visitor();
     await logIn(page, 'admin', '/spaces/new');
     await page.keyboard.press('Tab');
@@ -329,30 +323,27 @@ export function journeys(open: () => Promise<House>, which: 'all' | 'some') {
     expect(await page.locator('.changes li').count()).toBe(1);
   });
 
-  more(
-    'screen readers are told of progress in a status line that has a name and stays',
-    async () => {
-      const page = await visitor();
-      await logIn(page, 'paying', '/spaces/new');
-      if (house.cluster) house.cluster.status = undefined;
-      await claim(page, 'spoken');
-      const line = page.getByRole('status', { name: 'Progress of spoken: where it stands' });
-      const wire = await page.context().newCDPSession(page);
-      const { nodes } = await wire.send('Accessibility.getFullAXTree');
-      const node = nodes.find((n) => n.role?.value === 'status');
-      expect(node?.name?.value).toBe('Progress of spoken: where it stands');
-      expect(node?.properties?.find((p) => p.name === 'live')?.value.value).toBe('polite');
-      if (!house.cluster) return;
-      await line.evaluate((element) => (element as { mark?: boolean }).mark = true);
-      house.cluster.status = APPLIED;
-      await page.getByText('Everything is in place').waitFor();
-      // Replaced, it would not be read out.
-      expect(await line.evaluate((element) => (element as { mark?: boolean }).mark)).toBe(true);
-      expect(await page.getByText('This page keeps itself up to date').count()).toBe(0);
-    },
-  );
+  test('screen readers are told of progress in a status line that has a name and stays', async () => {
+    const page = await visitor();
+    await logIn(page, 'paying', '/spaces/new');
+    if (house.cluster) house.cluster.status = undefined;
+    await claim(page, 'spoken');
+    const line = page.getByRole('status', { name: 'Progress of spoken: where it stands' });
+    const wire = await page.context().newCDPSession(page);
+    const { nodes } = await wire.send('Accessibility.getFullAXTree');
+    const node = nodes.find((n) => n.role?.value === 'status');
+    expect(node?.name?.value).toBe('Progress of spoken: where it stands');
+    expect(node?.properties?.find((p) => p.name === 'live')?.value.value).toBe('polite');
+    if (!house.cluster) return;
+    await line.evaluate((element) => (element as { mark?: boolean }).mark = true);
+    house.cluster.status = APPLIED;
+    await page.getByText('Everything is in place').waitFor();
+    // Replaced, it would not be read out.
+    expect(await line.evaluate((element) => (element as { mark?: boolean }).mark)).toBe(true);
+    expect(await page.getByText('This page keeps itself up to date').count()).toBe(0);
+  });
 
-  more('no page asks anything of another origin, and all stay under 40 kB', async () => {
+  test('no page asks anything of another origin, and all stay under 40 kB', async () => {
     const page = await visitor();
     const foreign: string[] = [];
     page.on('request', (request) => {
